@@ -1,0 +1,1 @@
+"""Communities: places with their own members and moderators."""

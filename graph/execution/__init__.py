@@ -1,0 +1,1 @@
+"""How an operation runs fast and within bounds."""

@@ -1,0 +1,1 @@
+"""Posts: what is published and discussed."""

@@ -1,0 +1,1 @@
+"""Rows: the tables, the engines behind them, and how a statement reaches one."""

@@ -1,0 +1,231 @@
+"""Every table of Palabre, on one page.
+
+Columns hold whole numbers, text and bytes only: both engines then give the same values, and a row needs no
+processing on its way to an answer.  Times are microseconds since 1970 in UTC.  Flags are 0 or 1.  Text sorts by
+code point on both engines.  Enumerations are stored by the name they have in the API.
+"""
+
+import sqlalchemy as sa
+
+from subscriptions import log
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_N_name)s_index",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "pk": "%(table_name)s_pkey",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+# An integer primary key is SQLite's own row number only when its type is spelled INTEGER.
+Key = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+Number = sa.BigInteger()
+Words = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+Bytes = sa.LargeBinary()
+
+
+def key() -> sa.Column[int]:
+    return sa.Column("id", Key, primary_key=True, autoincrement=True)
+
+
+def reference(name: str, target: str, *, nullable: bool = False, index: bool = False) -> sa.Column[int]:
+    return sa.Column(name, Key, sa.ForeignKey(f"{target}.id"), nullable=nullable, index=index)
+
+
+def number(name: str, *, default: int | None = None, nullable: bool = False) -> sa.Column[int]:
+    given = None if default is None else sa.text(str(default))
+    return sa.Column(name, Number, nullable=nullable, server_default=given)
+
+
+def words(name: str, *, default: str | None = None, nullable: bool = False) -> sa.Column[str]:
+    return sa.Column(name, Words, nullable=nullable, server_default=default)
+
+
+users = sa.Table(
+    "users",
+    metadata,
+    key(),
+    words("handle"),  # as the person writes it
+    words("handle_key"),  # folded: what must be unique
+    words("display_name"),
+    words("bio", nullable=True),
+    words("avatar_url", nullable=True),
+    words("role", default="MEMBER"),  # of the whole site: MEMBER, MODERATOR, ADMIN
+    words("locale", default="en"),
+    words("email", nullable=True),
+    words("email_key", nullable=True),  # folded: what must be unique
+    words("password_hash", nullable=True),  # Argon2id; null: cannot sign in with a password
+    number("created_at"),
+    sa.UniqueConstraint("handle_key"),
+    sa.UniqueConstraint("email_key"),
+)
+
+# Secrets that open the door: sessions of browsers and apps, API tokens of programs.  Only their hash is kept.
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    key(),
+    reference("user_id", "users", index=True),
+    words("kind"),  # SESSION, API
+    sa.Column("secret_hash", Bytes, nullable=False),  # SHA-256 of the secret
+    words("name", nullable=True),  # the device, or what the program is for
+    number("created_at"),
+    number("last_used_at"),
+    number("expires_at", nullable=True),  # null: never
+    number("revoked_at", nullable=True),
+    sa.UniqueConstraint("secret_hash"),
+)
+
+communities = sa.Table(
+    "communities",
+    metadata,
+    key(),
+    words("slug"),
+    words("name"),
+    words("description", nullable=True),
+    words("visibility", default="PUBLIC"),  # PUBLIC, PRIVATE
+    number("created_at"),
+    sa.UniqueConstraint("slug"),
+)
+
+memberships = sa.Table(
+    "memberships",
+    metadata,
+    key(),
+    reference("community_id", "communities"),
+    reference("user_id", "users", index=True),
+    words("role", default="MEMBER"),  # in this community: MEMBER, MODERATOR, ADMIN
+    number("created_at"),
+    sa.UniqueConstraint("community_id", "user_id"),
+)
+
+posts = sa.Table(
+    "posts",
+    metadata,
+    key(),
+    reference("community_id", "communities", nullable=True),
+    reference("author_id", "users"),
+    words("kind", default="ARTICLE"),
+    words("slug"),
+    words("title"),
+    words("summary", nullable=True),
+    words("body"),  # Markdown as written; empty for imported HTML
+    words("body_html"),  # safe
+    words("body_text"),
+    words("language", nullable=True),
+    words("state"),  # DRAFT, PUBLISHED, REMOVED
+    number("revision", default=1),
+    number("created_at"),
+    number("published_at", nullable=True),
+    number("edited_at", nullable=True),
+    number("last_activity_at"),
+    # Counted in SQL, in the transaction that changes what is counted, this row locked first.
+    number("last_number", default=0),  # of the comments, dense and never used twice
+    number("comment_count", default=0),  # published ones
+    number("root_count", default=0),  # rows shown directly below the post
+    sa.UniqueConstraint("slug"),
+    sa.Index("posts_state_published_at_id_index", "state", "published_at", "id"),
+    sa.Index("posts_community_id_state_published_at_id_index", "community_id", "state", "published_at", "id"),
+    sa.Index("posts_author_id_state_published_at_id_index", "author_id", "state", "published_at", "id"),
+)
+
+# `shown`: the row has a place in the tree that readers see, because it is published or because something
+# shown hangs below it (then it stands as a tombstone).  Kept true by the actions that change either.
+shown = sa.text("shown = 1")
+comments = sa.Table(
+    "comments",
+    metadata,
+    key(),
+    reference("post_id", "posts"),
+    reference("parent_id", "comments", nullable=True),
+    reference("author_id", "users"),
+    number("number"),  # in its post, dense, in order of arrival
+    number("depth"),  # roots are 0
+    words("path"),  # 5 base32hex characters per level, of the numbers from the root down: sorts OLDEST
+    words("rpath"),  # the same of the numbers mirrored: sorts NEWEST
+    words("status"),  # PUBLISHED, PENDING, REJECTED, DELETED
+    number("shown"),
+    words("body"),  # Markdown as written; empty for imported HTML and for tombstones
+    words("body_html"),
+    words("body_text"),
+    number("revision", default=1),
+    number("created_at"),
+    number("edited_at", nullable=True),
+    number("reply_count", default=0),  # direct replies that are shown
+    number("descendant_count", default=0),  # all replies below that are shown
+    # Positions of the post's topic in the log between which the row was shown: where a reply stood among its
+    # siblings at any position can then be told.  Null: since before the log, and still.
+    number("shown_from", nullable=True),
+    number("shown_until", nullable=True),
+    sa.UniqueConstraint("post_id", "number"),
+    sa.UniqueConstraint("post_id", "path"),
+    sa.Index("comments_post_id_path_shown_index", "post_id", "path", sqlite_where=shown, postgresql_where=shown),
+    sa.Index("comments_post_id_rpath_shown_index", "post_id", "rpath", sqlite_where=shown, postgresql_where=shown),
+    sa.Index("comments_parent_id_number_index", "parent_id", "number"),
+    sa.Index("comments_post_id_parent_id_number_index", "post_id", "parent_id", "number"),
+    sa.Index("comments_author_id_created_at_id_index", "author_id", "created_at", "id"),
+)
+
+# Former texts.  Number 1 is the first text; the present one is in the post or comment itself.
+revisions = sa.Table(
+    "revisions",
+    metadata,
+    key(),
+    reference("post_id", "posts", nullable=True),
+    reference("comment_id", "comments", nullable=True),
+    number("number"),
+    words("title", nullable=True),  # of posts
+    words("body"),
+    words("body_html"),
+    reference("editor_id", "users"),
+    words("reason", nullable=True),  # why it was then changed
+    number("written_at"),
+    sa.UniqueConstraint("post_id", "number"),
+    sa.UniqueConstraint("comment_id", "number"),
+)
+
+# Notices that another site has linked here: kept apart from what people answer.
+pingbacks = sa.Table(
+    "pingbacks",
+    metadata,
+    key(),
+    reference("post_id", "posts", index=True),
+    words("kind"),  # PINGBACK, TRACKBACK
+    words("url"),
+    words("title"),
+    words("excerpt"),
+    words("status"),  # PUBLISHED, PENDING
+    number("created_at"),
+)
+
+# Where imported rows came from: what makes an import repeatable.
+origins = sa.Table(
+    "origins",
+    metadata,
+    words("source"),
+    words("kind"),  # user, post, comment, pingback
+    words("external_id"),
+    number("local_id"),
+    sa.PrimaryKeyConstraint("source", "kind", "external_id"),
+)
+
+# What an act led to, so that the same act sent twice is done once.
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    number("viewer_id"),  # 0 where nobody is signed in
+    words("mutation"),
+    words("key"),
+    sa.Column("input_hash", Bytes, nullable=False),
+    words("result"),  # identities, as JSON
+    number("created_at"),
+    sa.PrimaryKeyConstraint("viewer_id", "mutation", "key"),
+    sa.Index("idempotency_keys_created_at_index", "created_at"),
+)
+
+# The log's own tables.
+epochs = log.epochs.to_metadata(metadata)
+topics = log.topics.to_metadata(metadata)
+events = log.events.to_metadata(metadata)

@@ -1,0 +1,1 @@
+"""The doorbells: in process, between processes on one SQLite file, on PostgreSQL."""
