@@ -1,0 +1,173 @@
+"""What a client can see of people: anybody's public face, and the viewer's own account."""
+
+from collections.abc import Sequence
+from enum import Enum
+from urllib.parse import quote
+
+import strawberry
+
+from graph import pages
+from graph.access import SEE_TOKEN, SEE_USER, SEE_VIEWER
+from graph.execution.fields import Asking, Columns, Entity, batched, carried, value
+from graph.nodes import Node, global_id, one
+from graph.pages import After, Before, First, Last
+from graph.scalars import URL, Cursor, Instant, Markdown
+from graph.storage.rows import Row
+from graph.storage.tables import tokens, users
+
+
+@strawberry.enum(description="A role on the whole site, or in one community.  May grow.")
+class UserRole(Enum):
+    MEMBER = strawberry.enum_value("MEMBER", description="Takes part.")
+    MODERATOR = strawberry.enum_value("MODERATOR", description="Also decides on what others wrote.")
+    ADMIN = strawberry.enum_value("ADMIN", description="Also decides on who has which role.")
+
+
+async def load_urls(asking: Asking, owners: Sequence[Row], wanted: Columns, /) -> list[URL]:
+    return [URL(f"{asking.public_url}/@{quote(handle)}") for (handle,) in owners]
+
+
+@strawberry.type(description="A person.")
+class User(Node, Entity):
+    table = users
+    see = SEE_USER
+
+    id: strawberry.ID = global_id("User", users.c.id)
+    handle: str = value(
+        users.c.handle,
+        description="The name in addresses and mentions, without `@`; unique whatever its case and accents.",
+    )
+    display_name: str = value(users.c.display_name, description="How the person is called; not unique.")
+    avatar_url: URL | None = value(users.c.avatar_url, description="A square picture; null where there is none.")
+    url: URL = batched(users.c.handle, load=load_urls, description="Address of the person's page.")
+    bio: Markdown | None = value(users.c.bio, description="What the person says of themself.")
+    role: UserRole = value(users.c.role, description="The person's role on the whole site.")
+    created_at: Instant = value(users.c.created_at, description="When the account was made.")
+
+
+_TOKEN_ID = list(tokens.columns).index(tokens.c.id)
+
+
+def is_current(root: Entity, info: strawberry.Info) -> bool:
+    current: bool = root.row[_TOKEN_ID] == info.context.viewer.token_id
+    return current
+
+
+@strawberry.type(description="A signed-in browser, app or device of the viewer.")
+class Session(Node, Entity):
+    table = tokens
+    see = SEE_TOKEN
+
+    id: strawberry.ID = global_id("Session", tokens.c.id)
+    device: str | None = value(tokens.c.name, description="What the client called itself when it signed in.")
+    created_at: Instant = value(tokens.c.created_at, description="When this session began.")
+    expires_at: Instant | None = value(tokens.c.expires_at, description="When it ends by itself.")
+    is_current: bool = strawberry.field(resolver=is_current, description="Whether this request came with it.")
+
+
+@strawberry.type(
+    description="A credential of a program that acts for the viewer.  The secret itself is never shown again."
+)
+class ApiToken(Node, Entity):
+    table = tokens
+    see = SEE_TOKEN
+
+    id: strawberry.ID = global_id("ApiToken", tokens.c.id)
+    name: str = value(tokens.c.name, description="What the token is for, in the viewer's words.")
+    created_at: Instant = value(tokens.c.created_at, description="When it was made.")
+    expires_at: Instant | None = value(tokens.c.expires_at, description="When it ends by itself; null: never.")
+
+
+@strawberry.type(description="An entry of a SessionConnection.")
+class SessionEdge:
+    cursor: Cursor = pages.cursor_field()
+    node: Session = carried("node", lambda: Session, description="The session.")
+
+
+@strawberry.type(description="A page of sessions.")
+class SessionConnection:
+    edges: list[SessionEdge] = strawberry.field(description="The entries of this page, with their cursors.")
+    nodes: list[Session] = carried("rows", lambda: Session, description="The sessions of this page.")
+    page_info: pages.PageInfo = pages.page_info_field()
+    total_count: int | None = pages.total_count_field()
+
+
+@strawberry.type(description="An entry of an ApiTokenConnection.")
+class ApiTokenEdge:
+    cursor: Cursor = pages.cursor_field()
+    node: ApiToken = carried("node", lambda: ApiToken, description="The token.")
+
+
+@strawberry.type(description="A page of API tokens.")
+class ApiTokenConnection:
+    edges: list[ApiTokenEdge] = strawberry.field(description="The entries of this page, with their cursors.")
+    nodes: list[ApiToken] = carried("rows", lambda: ApiToken, description="The tokens of this page.")
+    page_info: pages.PageInfo = pages.page_info_field()
+    total_count: int | None = pages.total_count_field()
+
+
+LATEST_FIRST = pages.Order("tokens", (tokens.c.created_at, tokens.c.id), descending=True)
+
+
+async def _tokens_of(
+    asking: Asking, owners: Sequence[Row], wanted: Columns, kind: str, asked: pages.Slice
+) -> list[pages.Page]:
+    people = [person for (person,) in owners]
+    where = [tokens.c.kind == kind, SEE_TOKEN.where(asking.audience)]
+    return await pages.page_per_owner(asking, wanted, LATEST_FIRST, asked, tokens.c.user_id, people, where)
+
+
+async def load_sessions(
+    asking: Asking,
+    owners: Sequence[Row],
+    wanted: Columns,
+    /,
+    *,
+    first: First = strawberry.UNSET,
+    after: After = strawberry.UNSET,
+    last: Last = strawberry.UNSET,
+    before: Before = strawberry.UNSET,
+) -> list[pages.Page]:
+    return await _tokens_of(asking, owners, wanted, "SESSION", pages.Slice.of(first, after, last, before))
+
+
+async def load_api_tokens(
+    asking: Asking,
+    owners: Sequence[Row],
+    wanted: Columns,
+    /,
+    *,
+    first: First = strawberry.UNSET,
+    after: After = strawberry.UNSET,
+    last: Last = strawberry.UNSET,
+    before: Before = strawberry.UNSET,
+) -> list[pages.Page]:
+    return await _tokens_of(asking, owners, wanted, "API", pages.Slice.of(first, after, last, before))
+
+
+@strawberry.type(description="The viewer's preferences.")
+class ViewerSettings:
+    locale: str = strawberry.field(description="The language in which Palabre speaks to the viewer, such as `fr`.")
+
+
+@strawberry.type(description="Who asks, when signed in: the account, which nobody else sees.")
+class Viewer(Node, Entity):
+    table = users
+    see = SEE_VIEWER
+
+    id: strawberry.ID = global_id("Viewer", users.c.id)
+    user: User = one(users.c.id, lambda: User, description="The viewer as everybody sees them.")
+    email: str | None = value(users.c.email, description="Where the viewer is reached; shown to nobody else.")
+    settings: ViewerSettings = value(users.c.locale, through=ViewerSettings, description="The viewer's preferences.")
+    sessions: SessionConnection = batched(
+        users.c.id,
+        load=load_sessions,
+        entity=lambda: Session,
+        description="Browsers and devices that are signed in, the latest first.",
+    )
+    api_tokens: ApiTokenConnection = batched(
+        users.c.id,
+        load=load_api_tokens,
+        entity=lambda: ApiToken,
+        description="Tokens of programs that act for the viewer, the latest first.",
+    )
