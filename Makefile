@@ -40,7 +40,7 @@ format: $(CAN_TEST)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find graph subscriptions tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(CAN_SERVE):
 	@$(PYTHON) -c '' || { echo 'Palabre needs Python 3.11 or newer, and `$(PYTHON)` does not run.  On Debian: apt install python3 python3-venv'; exit 1; }
