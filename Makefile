@@ -43,9 +43,9 @@ clean:
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(CAN_SERVE):
-	@$(PYTHON) -c '' || { echo 'Palabre needs Python 3.11 or newer, and `$(PYTHON)` does not run.  On Debian: apt install python3 python3-venv'; exit 1; }
+	@$(PYTHON) -c '' 2>/dev/null || { echo 'Palabre needs Python 3.11 or newer, and `$(PYTHON)` does not run.  On Debian: apt install python3 python3-venv'; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Palabre needs Python 3.11 or newer; this is $$($(PYTHON) --version).  Name another: make PYTHON=python3.12 …"; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' || { echo 'Python came without its venv module.  On Debian: apt install python3-venv'; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo 'Python came without its venv module.  On Debian: apt install python3-venv'; exit 1; }
 	@echo 'Making .venv: once, about a minute.'
 	@$(PYTHON) -m venv --clear .venv
 	@$(INSTALL) .
