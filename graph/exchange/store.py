@@ -1,0 +1,188 @@
+"""Imports in the database: many rows at a time, in and out.  Knows SQL, decides nothing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from graph.comments.paths import ancestors_of, numbers_in
+from graph.exchange.rules import Here
+from graph.storage.rows import Row, Rows, among
+from graph.storage.tables import comments, origins, posts, users
+
+Values = Mapping[str, Any]
+
+
+def given(engine: str, columns: Sequence[sa.Column[Any]], rows: Sequence[Values]) -> sa.FromClause:
+    """Rows as a table of these columns, all in one argument: one statement text however many they are."""
+    types: list[sa.types.TypeEngine[Any]] = [
+        sa.Text() if isinstance(column.type, sa.Text) else sa.BigInteger() for column in columns
+    ]
+    argument = sa.bindparam(None, orjson.dumps([dict(row) for row in rows]).decode(), sa.Text(), unique=True)
+    if engine == "postgresql":
+        listed = [sa.column(column.name, kind) for column, kind in zip(columns, types, strict=True)]
+        records = sa.func.json_to_recordset(sa.cast(argument, sa.JSON))
+        return records.table_valued(*listed, name="given").render_derived(with_types=True)
+    each = sa.func.json_each(argument).table_valued(sa.column("value", sa.Text()), name="each")
+    parts = [
+        sa.type_coerce(sa.func.json_extract(each.c.value, f"$.{column.name}"), kind).label(column.name)
+        for column, kind in zip(columns, types, strict=True)
+    ]
+    return sa.select(*parts).subquery("given")
+
+
+async def add_all(
+    rows: Rows, table: sa.Table, values: Sequence[Values], returning: Sequence[sa.Column[Any]]
+) -> Sequence[Row]:
+    """All rows name the same columns.  What is returned comes in no particular order."""
+    if not values:
+        return []
+    columns = [table.c[name] for name in values[0]]
+    source = given(rows.engine, columns, values)
+    insert = table.insert().from_select(columns, sa.select(*(source.c[column.name] for column in columns)))
+    return await rows.rows(insert.returning(*returning))
+
+
+# -- Where things came from ---------------------------------------------------------------------------------------
+
+
+async def origins_of(rows: Rows, source: str, kind: str, external_ids: Sequence[str]) -> dict[str, int]:
+    """Those that are here, with their ids."""
+    if not external_ids:
+        return {}
+    found = sa.select(origins.c.external_id, origins.c.local_id).where(
+        origins.c.source == source, origins.c.kind == kind, among(origins.c.external_id, external_ids)
+    )
+    return {str(external_id): int(local_id) for external_id, local_id in await rows.rows(found)}
+
+
+async def remember(rows: Rows, source: str, kind: str, ids: Mapping[str, int]) -> None:
+    values = [
+        {"source": source, "kind": kind, "external_id": external_id, "local_id": local_id}
+        for external_id, local_id in ids.items()
+    ]
+    await add_all(rows, origins, values, [origins.c.local_id])
+
+
+async def forget(rows: Rows, source: str, kind: str, external_id: str) -> None:
+    await rows.rows(
+        origins.delete()
+        .where(origins.c.source == source, origins.c.kind == kind, origins.c.external_id == external_id)
+        .returning(origins.c.local_id)
+    )
+
+
+# -- People -------------------------------------------------------------------------------------------------------
+
+
+async def taken(rows: Rows, column: sa.Column[str], keys: Sequence[str]) -> set[str]:
+    return {key for (key,) in await rows.rows(sa.select(column).where(among(column, keys)))} if keys else set()
+
+
+async def add_people(rows: Rows, values: Sequence[Values]) -> dict[str, int]:
+    """Their ids by the key of their handle."""
+    return dict(await _pairs(rows, users, values, [users.c.handle_key, users.c.id]))
+
+
+async def _pairs(
+    rows: Rows, table: sa.Table, values: Sequence[Values], returning: Sequence[sa.Column[Any]]
+) -> list[tuple[Any, Any]]:
+    return [(first, second) for first, second in await add_all(rows, table, values, returning)]
+
+
+# -- Posts --------------------------------------------------------------------------------------------------------
+
+
+async def add_post(rows: Rows, values: Values) -> Sequence[Row]:
+    return await add_all(rows, posts, [values], [posts.c.id])
+
+
+# -- Comments -----------------------------------------------------------------------------------------------------
+
+
+async def comments_here(rows: Rows, source: str, keys: Sequence[str]) -> dict[str, Here]:
+    """Comments that came in before, by their key in the source."""
+    if not keys:
+        return {}
+    found = sa.select(origins.c.external_id, comments.c.id, comments.c.depth, comments.c.parent_id).where(
+        origins.c.source == source,
+        origins.c.kind == "comment",
+        among(origins.c.external_id, keys),
+        comments.c.id == origins.c.local_id,
+    )
+    return {key: Here(*rest) for key, *rest in await rows.rows(found)}
+
+
+async def reserve_numbers(rows: Rows, post_id: int, count: int) -> tuple[int, int | None]:
+    """The first of so many numbers for new comments, and the post's community.
+
+    The post is locked with it: nobody else adds to its discussion until the commit.
+    """
+    counted = posts.update().where(posts.c.id == post_id).values(last_number=posts.c.last_number + count)
+    [(last_number, community_id)] = await rows.rows(counted.returning(posts.c.last_number, posts.c.community_id))
+    return last_number - count + 1, community_id
+
+
+async def branches(rows: Rows, post_id: int, ids: Sequence[int]) -> Sequence[Row]:
+    """Id, number, path, rpath and whether it is shown, of these comments and all above them, from the root down."""
+    if not ids:
+        return []
+    paths = [path for (path,) in await rows.rows(sa.select(comments.c.path).where(among(comments.c.id, ids)))]
+    above = sorted({*paths, *(path for each in paths for path in ancestors_of(each))})
+    columns = (comments.c.id, comments.c.number, comments.c.path, comments.c.rpath, comments.c.shown)
+    found = sa.select(*columns).where(
+        comments.c.post_id == post_id, among(comments.c.number, sorted({numbers_in(path)[-1] for path in above}))
+    )
+    return await rows.rows(found.order_by(comments.c.path))
+
+
+async def add_comments(rows: Rows, values: Sequence[Values]) -> dict[int, int]:
+    """Their ids by number."""
+    return dict(await _pairs(rows, comments, values, [comments.c.number, comments.c.id]))
+
+
+async def change_comments(rows: Rows, changes: Sequence[Values], columns: Sequence[sa.Column[Any]]) -> None:
+    """Set these columns of the comments with these ids."""
+    if not changes:
+        return
+    source = given(rows.engine, [comments.c.id, *columns], changes)
+    await rows.rows(
+        comments.update()
+        .where(comments.c.id == source.c.id)
+        .values({column: source.c[column.name] for column in columns})
+        .returning(comments.c.id)
+    )
+
+
+async def count_below(rows: Rows, changes: Sequence[Values]) -> None:
+    """Add to the counters of comments that were here, and show those that get a place in the tree again or at last."""
+    if not changes:
+        return
+    counted = (comments.c.reply_count, comments.c.descendant_count, comments.c.shown)
+    source = given(rows.engine, [comments.c.id, *counted], changes)
+    appears = (comments.c.shown == 0) & (source.c.shown == 1)
+    await rows.rows(
+        comments.update()
+        .where(comments.c.id == source.c.id)
+        .values(
+            reply_count=comments.c.reply_count + source.c.reply_count,
+            descendant_count=comments.c.descendant_count + source.c.descendant_count,
+            shown=source.c.shown,
+            shown_until=sa.case((appears, sa.null()), else_=comments.c.shown_until),
+        )
+        .returning(comments.c.id)
+    )
+
+
+async def count_in_post(rows: Rows, post_id: int, *, published: int, roots: int, active_at: int) -> None:
+    await rows.rows(
+        posts.update()
+        .where(posts.c.id == post_id)
+        .values(
+            comment_count=posts.c.comment_count + published,
+            root_count=posts.c.root_count + roots,
+            last_activity_at=sa.case((posts.c.last_activity_at < active_at, active_at), else_=posts.c.last_activity_at),
+        )
+        .returning(posts.c.id)
+    )
