@@ -1,0 +1,118 @@
+"""What tests share: a database of each engine, migrated and empty."""
+
+import asyncio
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, settings
+
+from graph.storage.database import Storage
+from graph.storage.migrate import migrate
+from graph.storage.tables import metadata
+
+T = TypeVar("T")
+
+ENGINES = ("sqlite", "postgresql")
+POSTGRES_URL = os.environ.get("PALABRE_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/postgres")
+KEPT_TABLES = ("epochs", "alembic_version")
+
+# `storage` is emptied between tests, not between the examples of one.
+settings.register_profile(
+    "palabre",
+    deadline=None,
+    max_examples=30,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("palabre")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated file, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "template.db"
+    _apart(migrate, f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_database() -> Iterator[str]:
+    """The address of a migrated database that exists for this run."""
+    name = f"palabre_test_{secrets.token_hex(6)}"
+    try:
+        _administer(f'CREATE DATABASE "{name}"')
+    except OSError as error:
+        reason = f"no PostgreSQL answers at PALABRE_TEST_POSTGRES_URL ({error})"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    url = urlsplit(POSTGRES_URL)._replace(path=f"/{name}").geturl()
+    try:
+        _apart(migrate, url)
+        yield url
+    finally:
+        _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    path = tmp_path / "palabre.db"
+    shutil.copyfile(sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgresql_url(postgresql_database: str) -> str:
+    tables = ", ".join(f'"{table}"' for table in metadata.tables if table not in KEPT_TABLES)
+    _administer(f"TRUNCATE {tables} RESTART IDENTITY CASCADE", postgresql_database)
+    return postgresql_database
+
+
+@pytest.fixture(params=ENGINES)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The address of a migrated, empty database, on each engine in turn."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+async def storage(database_url: str) -> AsyncIterator[Storage]:
+    async with Storage.at(database_url) as storage:
+        yield storage
+
+
+@pytest.fixture
+async def two_storages(database_url: str) -> AsyncIterator[tuple[Storage, Storage]]:
+    """Two on the same database, as two processes would have."""
+    async with Storage.at(database_url) as one, Storage.at(database_url) as other:
+        yield one, other
+
+
+def _administer(sql: str, url: str = POSTGRES_URL) -> None:
+    async def run() -> None:
+        connection = await asyncpg.connect(url, timeout=5)
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
+
+    _apart(asyncio.run, run())
+
+
+def _apart(call: Callable[..., T], *arguments: Any) -> T:
+    """In a thread of its own: the test's has its event loop."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(call, *arguments).result()
