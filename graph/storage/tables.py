@@ -116,6 +116,7 @@ posts = sa.Table(
     words("body_text"),
     words("language", nullable=True),
     words("state"),  # DRAFT, PUBLISHED, REMOVED
+    words("discussion", default="OPEN"),  # OPEN, LOCKED
     number("revision", default=1),
     number("created_at"),
     number("published_at", nullable=True),
@@ -128,6 +129,7 @@ posts = sa.Table(
     sa.UniqueConstraint("slug"),
     sa.Index("posts_state_published_at_id_index", "state", "published_at", "id"),
     sa.Index("posts_community_id_state_published_at_id_index", "community_id", "state", "published_at", "id"),
+    sa.Index("posts_state_last_activity_at_id_index", "state", "last_activity_at", "id"),
     sa.Index("posts_author_id_state_published_at_id_index", "author_id", "state", "published_at", "id"),
 )
 
@@ -139,6 +141,7 @@ comments = sa.Table(
     metadata,
     key(),
     reference("post_id", "posts"),
+    reference("community_id", "communities", nullable=True),  # the post's: who may see a row is told by the row
     reference("parent_id", "comments", nullable=True),
     reference("author_id", "users"),
     number("number"),  # in its post, dense, in order of arrival

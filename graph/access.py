@@ -1,0 +1,215 @@
+"""Who may see and do what: one table of rules, each of which is a Python predicate and a SQL condition.
+
+`holds` decides over the facts of one row, `where` lets the database decide over many; a test compares the two on
+random rows.  Lists and counts filter in SQL, never after LIMIT.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import sqlalchemy as sa
+
+from graph.audience import Audience
+from graph.storage.tables import comments, communities, memberships, posts, revisions, tokens, users
+
+Facts = Mapping[sa.Column[Any], Any]
+
+
+class Rule(ABC):
+    @abstractmethod
+    def holds(self, audience: Audience, facts: Facts) -> bool:
+        """Over the columns of one row, and of the rows it belongs to."""
+
+    @abstractmethod
+    def where(self, audience: Audience) -> sa.ColumnElement[bool]:
+        """The same as a condition of a statement that selects from the row's table."""
+
+
+@dataclass(frozen=True)
+class Is(Rule):
+    """The column has one of these values."""
+
+    column: sa.Column[Any]
+    values: tuple[Any, ...]
+
+    def holds(self, audience: Audience, facts: Facts) -> bool:
+        return bool(facts[self.column] in self.values)
+
+    def where(self, audience: Audience) -> sa.ColumnElement[bool]:
+        if len(self.values) == 1:
+            (value,) = self.values
+            return sa.and_(self.column == value)
+        return sa.or_(*(self.column == value for value in self.values))
+
+
+@dataclass(frozen=True)
+class Missing(Rule):
+    """The column is null."""
+
+    column: sa.Column[Any]
+
+    def holds(self, audience: Audience, facts: Facts) -> bool:
+        return facts[self.column] is None
+
+    def where(self, audience: Audience) -> sa.ColumnElement[bool]:
+        return self.column.is_(None)
+
+
+@dataclass(frozen=True)
+class Own(Rule):
+    """The column names the viewer.  Never true without a viewer."""
+
+    column: sa.Column[Any]
+
+    def holds(self, audience: Audience, facts: Facts) -> bool:
+        return audience.viewer_id is not None and facts[self.column] == audience.viewer_id
+
+    def where(self, audience: Audience) -> sa.ColumnElement[bool]:
+        return sa.false() if audience.viewer_id is None else self.column == audience.viewer_id
+
+
+@dataclass(frozen=True)
+class Among(Rule):
+    """The column names one of the audience's communities."""
+
+    column: sa.Column[Any]
+    those: Literal["member_of", "moderates"]
+
+    def holds(self, audience: Audience, facts: Facts) -> bool:
+        return facts[self.column] in self._ids(audience)
+
+    def where(self, audience: Audience) -> sa.ColumnElement[bool]:
+        ids = sorted(self._ids(audience))
+        return self.column.in_(ids) & self.column.is_not(None) if ids else sa.false()
+
+    def _ids(self, audience: Audience) -> frozenset[int]:
+        return audience.member_of if self.those == "member_of" else audience.moderates
+
+
+@dataclass(frozen=True)
+class Role(Rule):
+    """The audience has one of these roles on the whole site."""
+
+    roles: tuple[str, ...]
+
+    def holds(self, audience: Audience, facts: Facts) -> bool:
+        return audience.role in self.roles
+
+    def where(self, audience: Audience) -> sa.ColumnElement[bool]:
+        return sa.true() if audience.role in self.roles else sa.false()
+
+
+@dataclass(frozen=True)
+class Of(Rule):
+    """The row belongs to a row of another table for which a rule holds."""
+
+    reference: sa.Column[Any]
+    table: sa.Table
+    rule: Rule
+
+    def holds(self, audience: Audience, facts: Facts) -> bool:
+        return facts[self.reference] is not None and self.rule.holds(audience, facts)
+
+    def where(self, audience: Audience) -> sa.ColumnElement[bool]:
+        owner = sa.select(sa.literal(1)).where(self.table.c.id == self.reference, self.rule.where(audience))
+        return owner.correlate(self.reference.table).exists()
+
+
+@dataclass(frozen=True)
+class All(Rule):
+    rules: tuple[Rule, ...]
+
+    def holds(self, audience: Audience, facts: Facts) -> bool:
+        return all(rule.holds(audience, facts) for rule in self.rules)
+
+    def where(self, audience: Audience) -> sa.ColumnElement[bool]:
+        return sa.and_(sa.true(), *(rule.where(audience) for rule in self.rules))
+
+
+@dataclass(frozen=True)
+class Some(Rule):
+    rules: tuple[Rule, ...]
+
+    def holds(self, audience: Audience, facts: Facts) -> bool:
+        return any(rule.holds(audience, facts) for rule in self.rules)
+
+    def where(self, audience: Audience) -> sa.ColumnElement[bool]:
+        return sa.or_(sa.false(), *(rule.where(audience) for rule in self.rules))
+
+
+def every(*rules: Rule) -> Rule:
+    return All(rules)
+
+
+def some(*rules: Rule) -> Rule:
+    return Some(rules)
+
+
+def is_(column: sa.Column[Any], *values: Any) -> Rule:
+    return Is(column, values)
+
+
+_signed_in = Role(("MEMBER", "MODERATOR", "ADMIN"))
+_moderates_everything = Role(("MODERATOR", "ADMIN"))
+_administers = Role(("ADMIN",))
+_post_published = is_(posts.c.state, "PUBLISHED")
+_moderates_post = some(_moderates_everything, Among(posts.c.community_id, "moderates"))
+_moderates_comment = some(_moderates_everything, Among(comments.c.community_id, "moderates"))
+
+# --- the table ------------------------------------------------------------------------------------------------
+
+SEE_USER: Final = every()
+# An account, and the secrets that open it, are shown to nobody else.
+SEE_VIEWER: Final = Own(users.c.id)
+SEE_TOKEN: Final = every(Own(tokens.c.user_id), Missing(tokens.c.revoked_at))
+
+SEE_COMMUNITY: Final = some(
+    is_(communities.c.visibility, "PUBLIC"),
+    Among(communities.c.id, "member_of"),
+    _moderates_everything,
+)
+SEE_MEMBERSHIP: Final = some(Own(memberships.c.user_id), Of(memberships.c.community_id, communities, SEE_COMMUNITY))
+MANAGE_COMMUNITY: Final = some(_administers, Among(communities.c.id, "moderates"))
+JOIN_COMMUNITY: Final = every(_signed_in, is_(communities.c.visibility, "PUBLIC"))
+FOUND_COMMUNITY: Final = _administers
+
+# A draft is its author's alone; what was removed is nobody's.
+SEE_POST: Final = some(
+    every(_post_published, some(Missing(posts.c.community_id), Of(posts.c.community_id, communities, SEE_COMMUNITY))),
+    every(is_(posts.c.state, "DRAFT"), Own(posts.c.author_id)),
+)
+WRITE_POST_IN_COMMUNITY: Final = every(_signed_in, some(_moderates_everything, Among(communities.c.id, "member_of")))
+EDIT_POST: Final = every(SEE_POST, Own(posts.c.author_id))
+DELETE_POST: Final = every(SEE_POST, some(Own(posts.c.author_id), _moderates_post))
+COMMENT_ON_POST: Final = every(SEE_POST, _signed_in, _post_published)
+
+# Readers see a comment's row when it is shown (also as a tombstone); one that waits for approval is seen by its
+# author and by moderators, outside the tree.
+SEE_COMMENT: Final = every(
+    Of(comments.c.post_id, posts, SEE_POST),
+    some(
+        is_(comments.c.shown, 1),
+        every(is_(comments.c.status, "PENDING"), some(Own(comments.c.author_id), _moderates_comment)),
+    ),
+)
+READ_COMMENT: Final = some(
+    is_(comments.c.status, "PUBLISHED"),
+    every(is_(comments.c.status, "PENDING"), some(Own(comments.c.author_id), _moderates_comment)),
+)
+SEE_REVISION: Final = some(
+    Of(revisions.c.post_id, posts, SEE_POST),
+    Of(revisions.c.comment_id, comments, every(SEE_COMMENT, READ_COMMENT)),
+)
+EDIT_COMMENT: Final = every(SEE_COMMENT, Own(comments.c.author_id), is_(comments.c.status, "PUBLISHED", "PENDING"))
+DELETE_COMMENT: Final = every(
+    SEE_COMMENT,
+    is_(comments.c.status, "PUBLISHED", "PENDING"),
+    some(Own(comments.c.author_id), _moderates_comment),
+)
+LIST_PENDING: Final = _moderates_comment
+
+EDIT_USER: Final = some(Own(users.c.id), _administers)
+
+RULES: Final[Mapping[str, Rule]] = {name: rule for name, rule in globals().items() if isinstance(rule, Rule)}

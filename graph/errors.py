@@ -1,0 +1,96 @@
+"""Refusals as clients see them: a few GraphQL types behind `UserError`, and codes in `extensions` for the rest."""
+
+from enum import Enum
+from typing import Any
+
+import strawberry
+from graphql import GraphQLError
+
+from graph import refusals
+from graph.refusals import Refusal
+
+
+@strawberry.enum(description="What a refusal is about.  May grow.")
+class ErrorCode(Enum):
+    VALIDATION = strawberry.enum_value("VALIDATION", description="ValidationError: a value cannot be accepted.")
+    DUPLICATE = strawberry.enum_value("DUPLICATE", description="ValidationError: the name is taken.")
+    NOT_FOUND = strawberry.enum_value("NOT_FOUND", description="NotFoundError.")
+    NOT_PERMITTED = strawberry.enum_value("NOT_PERMITTED", description="PermissionError: the viewer may not.")
+    UNAUTHENTICATED = strawberry.enum_value("UNAUTHENTICATED", description="PermissionError: sign in first.")
+    CONFLICT = strawberry.enum_value("CONFLICT", description="ConflictError.")
+    LOCKED = strawberry.enum_value("LOCKED", description="ClosedError: the discussion takes no more answers.")
+
+
+@strawberry.interface(
+    description="A refusal.  Switch on `__typename`; an unknown type still has `message` and `code`.",
+)
+class UserError:
+    message: str = strawberry.field(description="For people.")
+    code: ErrorCode = strawberry.field(description="For programs; each code belongs to exactly one type.")
+    path: list[str] | None = strawberry.field(
+        description='From the argument down to the input at fault, list indexes in digits: ["input", "body"].'
+    )
+
+
+@strawberry.type(name="ValidationError", description="A value is refused.")
+class ValidationError(UserError):
+    limit: int | None = strawberry.field(default=None, description="What is allowed, where a number is at stake.")
+    actual: int | None = strawberry.field(default=None, description="What was given, where a number is at stake.")
+
+
+@strawberry.type(name="NotFoundError", description="The subject does not exist or is not visible to the viewer.")
+class NotFoundError(UserError):
+    pass
+
+
+@strawberry.type(name="PermissionError", description="The viewer may not, or nobody is signed in.")
+class PermissionRefused(UserError):
+    requires: str | None = strawberry.field(default=None, description="The role that would be needed.")
+
+
+@strawberry.type(
+    name="ConflictError",
+    description="Somebody changed it first, or the idempotency key was used for another input.",
+)
+class ConflictError(UserError):
+    pass
+
+
+@strawberry.type(name="ClosedError", description="The discussion takes no more answers.")
+class ClosedError(UserError):
+    pass
+
+
+ERROR_TYPES: list[type[UserError]] = [
+    ValidationError,
+    NotFoundError,
+    PermissionRefused,
+    ConflictError,
+    ClosedError,
+]
+
+
+def user_error(refusal: Refusal) -> UserError:
+    """The GraphQL object that shows this refusal."""
+    said: dict[str, Any] = {"message": refusal.message, "path": list(refusal.path) or None}
+    match refusal:
+        case refusals.Invalid(limit=limit, actual=actual):
+            return ValidationError(code=ErrorCode.VALIDATION, limit=limit, actual=actual, **said)
+        case refusals.Taken():
+            return ValidationError(code=ErrorCode.DUPLICATE, **said)
+        case refusals.NotFound():
+            return NotFoundError(code=ErrorCode.NOT_FOUND, **said)
+        case refusals.NotPermitted(requires=requires):
+            return PermissionRefused(code=ErrorCode.NOT_PERMITTED, requires=requires, **said)
+        case refusals.SignInFirst():
+            return PermissionRefused(code=ErrorCode.UNAUTHENTICATED, **said)
+        case refusals.Conflict():
+            return ConflictError(code=ErrorCode.CONFLICT, **said)
+        case refusals.Closed():
+            return ClosedError(code=ErrorCode.LOCKED, **said)
+    raise AssertionError(f"no GraphQL type shows {refusal!r}")
+
+
+def request_error(message: str, code: str, **extensions: object) -> GraphQLError:
+    """An error of the request itself, such as a malformed id: in `errors`, with a code in `extensions`."""
+    return GraphQLError(message, extensions={"code": code, **extensions})
