@@ -10,7 +10,7 @@ from graph.refusals import Invalid
 INPUT: Final = strawberry.argument(description="What to do.")
 
 
-def key_in_input(given: str, type_name: str, field: str) -> int:
+def key_in_input(field: str, given: str, type_name: str) -> int:
     """The key in a global id of this type.  Raises Invalid at this field of the input."""
     try:
         return key_of(given, type_name)
