@@ -75,3 +75,7 @@ async def standing_by_secret(rows: Rows, secret_hash: bytes, now: int) -> Sequen
     unexpired = tokens.c.expires_at.is_(None) | (tokens.c.expires_at > now)
     valid = (tokens.c.secret_hash == secret_hash) & tokens.c.revoked_at.is_(None) & unexpired
     return await rows.rows(sa.select(tokens.c.id, *_STANDING).select_from(owned).where(valid))
+
+
+async def is_user(rows: Rows, user_id: int) -> bool:
+    return bool(await rows.rows(sa.select(users.c.id).where(users.c.id == user_id)))
