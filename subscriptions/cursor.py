@@ -106,7 +106,7 @@ def _payload(text: str) -> bytes:
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError:
-        raise MalformedCursor("is not the text of a cursor") from None
+        raise MalformedCursor("is cut short or altered") from None
     payload, checksum = raw[:-_CHECKSUM_BYTES], raw[-_CHECKSUM_BYTES:]
     # Several texts decode to the same bytes (padding, spare bits of the last character): only ours is valid.
     ours = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -288,6 +288,14 @@ _RAISING_FLOOR = _sql(
     """,
     numbers="id floor",
 )
+_TAKING_FREE = _sql(
+    """
+    SELECT id FROM topics
+    WHERE id IN (SELECT CAST(id AS bigint) FROM jsonb_array_elements_text(CAST(:ids AS jsonb)) AS wanted (id))
+    FOR UPDATE OF topics SKIP LOCKED
+    """,
+    words="ids",
+)
 _FORGETTING = _sql("DELETE FROM events WHERE topic_id = :id AND position <= :floor", numbers="id floor")
 
 
@@ -320,7 +328,7 @@ async def _at_rest(rows: Rows, ids: Iterable[int]) -> list[int]:
     """Those that no writer holds, locked, in order: who never waits for a topic is in no deadlock over topics."""
     if rows.engine == "sqlite":
         return sorted(ids)
-    free = sa.select(topics.c.id).where(topics.c.id.in_(list(ids))).with_for_update(skip_locked=True)
+    free = _TAKING_FREE.bindparams(ids=orjson.dumps(list(ids)).decode())
     return sorted(topic_id for (topic_id,) in await rows.rows(free))
 
 
@@ -332,6 +340,6 @@ _NAMING = _sql(
 
 async def new_epoch(rows: Rows) -> str:
     """Begin another history, on a new or a restored database: cursors given before are refused from now on."""
-    epoch = secrets.token_hex(4)
+    epoch = secrets.token_hex(8)
     await rows.rows(_NAMING.bindparams(epoch=epoch))
     return epoch
