@@ -11,8 +11,7 @@ from strawberry.dataloader import DataLoader
 from graph.audience import VISITOR, Audience
 from graph.change import KEY_LIMIT, Action, Changes, Key
 from graph.errors import UserError, user_error
-from graph.execution.fields import Asking, Batched, all_columns
-from graph.execution.plans import NoEntity
+from graph.execution.fields import Asking, Batched, NoEntity, all_columns
 from graph.refusals import Invalid, Refusal
 from graph.storage.database import Storage
 from graph.storage.rows import Row

@@ -41,7 +41,7 @@ async def load_nodes(info: Info, given: Sequence[str]) -> list[Any]:
     for name in sorted({name for name, _ in named if name in NODES}):
         keys = {key for of, key in named if of == name}
         rows = await by_keys(info.context.asking, all_columns(NODES[name]), keys)
-        found |= {(name, key): NODES[name](row=row) for key, row in rows.items()}  # type: ignore[call-arg]  # made by Strawberry
+        found |= {(name, key): NODES[name].of(row) for key, row in rows.items()}
     return [found.get(one) for one in named]
 
 

@@ -63,6 +63,11 @@ class LiveCollection:
         description="Position of this snapshot in the event log: `after` of a subscription."
     )
 
+    @classmethod
+    def is_type_of(cls, found: object, info: object) -> bool:
+        """What is read for a list is always shown as the field's own type."""
+        return True
+
 
 @strawberry.type(
     description="A depth-first window over a tree.  Every edge can be drawn from what is in the page alone."

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import Any, ClassVar, Final, Protocol, TypeAlias
+from typing import Any, ClassVar, Final, Protocol, Self, TypeAlias
 
 import sqlalchemy as sa
 import strawberry
@@ -38,7 +38,19 @@ class Entity:
 
     table: ClassVar[sa.Table]
     see: ClassVar[Rule]
-    row: strawberry.Private[Row]
+    row: Row  # all columns of the table, in their order
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        thing = cls()
+        thing.row = row
+        return thing
+
+
+class NoEntity(Entity):
+    """Stands where a field's results carry no rows."""
+
+    table = sa.Table("nothing", sa.MetaData())
 
 
 class Columns:
@@ -211,7 +223,7 @@ def _take_arguments_of(load: Any, resolve: Any) -> None:
 def _wrapped(result: Any, entity: type[Entity]) -> Any:
     """Rows as Strawberry's execution wants them: objects.  Plain objects wrap what they carry by themselves."""
     if isinstance(result, tuple):
-        return entity(row=result)  # type: ignore[call-arg]  # Strawberry makes the initialiser of each entity
+        return entity.of(result)
     if isinstance(result, list):
         return [_wrapped(item, entity) for item in result]
     return result

@@ -36,7 +36,7 @@ from strawberry.types.arguments import convert_arguments
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
-from graph.execution.fields import Asking, Batched, Carried, Columns, Entity, Need, Value, source_of
+from graph.execution.fields import Asking, Batched, Carried, Columns, Entity, Need, NoEntity, Value, source_of
 
 T = TypeVar("T")
 
@@ -140,10 +140,6 @@ class Plan:
         """The answer's `data`.  Raises what a field raised, or NotPlanned: Strawberry then words the errors."""
         [data] = await self.top.objects(Run(asking, variables), [()])
         return data
-
-
-class NoEntity(Entity):
-    """Stands where a field's results carry no rows."""
 
 
 # Compiling ------------------------------------------------------------------------------------------------------

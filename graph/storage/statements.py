@@ -77,5 +77,5 @@ def _described(sql: str, arguments: Sequence[Any], compiled: SQLCompiler) -> Sta
         return Statement(sql, arguments, reads, inserts, reads or "returning" in sql.lower(), compiled)
     writes = compiled.isinsert or compiled.isupdate or compiled.isdelete
     returns = bool(not writes or compiled.effective_returning)
-    reads = not writes and not getattr(compiled.statement, "_for_update_arg", None)
+    reads = not writes and getattr(compiled.statement, "_for_update_arg", None) is None
     return Statement(sql, arguments, reads, compiled.isinsert, returns, compiled)

@@ -1,0 +1,156 @@
+"""From a request to its answer: by a plan where there is one, else by Strawberry's execution in one read view."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from inspect import isawaitable
+from typing import Any
+
+import strawberry
+import structlog
+from graphql import ExecutionResult, GraphQLError, OperationDefinitionNode, OperationType, execute
+from graphql.execution.values import get_variable_values
+
+from graph.context import Context
+from graph.errors import user_error
+from graph.execution.documents import Document, Documents, Refused
+from graph.execution.fields import Asking
+from graph.execution.guard import Limits
+from graph.execution.plans import NotPlanned
+from graph.refusals import Refusal
+from graph.storage.rows import Rows
+
+logger = structlog.get_logger("palabre")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One operation that a client asks for."""
+
+    query: str
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    operation_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`executed` is False where the request was refused as a whole; there is no data then."""
+
+    data: Any
+    errors: list[dict[str, Any]]
+    executed: bool = True
+    planned: bool = False
+
+    def body(self) -> dict[str, Any]:
+        """The response of the GraphQL specification."""
+        body: dict[str, Any] = {}
+        if self.errors:
+            body["errors"] = self.errors
+        if self.executed:
+            body["data"] = self.data
+        return body
+
+
+class Engine:
+    """Executes operations of one schema."""
+
+    def __init__(self, schema: strawberry.Schema, limits: Limits | None = None) -> None:
+        self.schema = schema
+        self.documents = Documents(schema, limits or Limits())
+
+    async def answer(self, request: Request, context: Context) -> Answer:
+        """The answer to a query or a mutation."""
+        try:
+            document = self.documents.read(request.query)
+            operation = document.operation(request.operation_name)
+            variables = self.coerced(operation, request.variables)
+        except Refused as refused:
+            return Answer(None, [error.formatted for error in refused.errors], executed=False)  # type: ignore[misc]  # a TypedDict
+        except GraphQLError as error:
+            return Answer(None, [dict(error.formatted)], executed=False)
+        if operation.operation is OperationType.QUERY:
+            planned = await self._planned(document, operation, variables, context)
+            if planned is not None:
+                return planned
+        return await self._executed(document, operation, request, context)
+
+    def coerced(self, operation: OperationDefinitionNode, given: Mapping[str, Any]) -> Any:
+        """The variables as the schema wants them.  Raises Refused."""
+        found = get_variable_values(self.schema._schema, operation.variable_definitions or (), dict(given))
+        if isinstance(found, list):
+            raise Refused(found)
+        return found
+
+    async def _planned(
+        self, document: Document, operation: OperationDefinitionNode, variables: Any, context: Context
+    ) -> Answer | None:
+        plan = document.plan(operation, variables.coerced)
+        if plan is None:
+            return None
+
+        async def work(rows: Rows) -> dict[str, Any]:
+            asking = Asking(rows, context.viewer.audience, context.services.public_url)
+            return await plan.run(asking, variables)
+
+        try:
+            return Answer(await context.services.storage.read(work), [], planned=True)
+        except (NotPlanned, GraphQLError, Refusal):
+            return None  # the other execution words the errors
+        except Exception as failure:
+            logger.warning("plan_failed", operation=operation.name and operation.name.value, error=repr(failure))
+            return None
+
+    async def _executed(
+        self, document: Document, operation: OperationDefinitionNode, request: Request, context: Context
+    ) -> Answer:
+        async with context.view:
+            if operation.operation is OperationType.QUERY:
+                await context.read_anew()
+            result = await self.execute(document, operation, request.variables, context, None)
+        return Answer(result.data, self.shown(result.errors or [], operation))
+
+    async def execute(
+        self,
+        document: Document,
+        operation: OperationDefinitionNode,
+        variables: Mapping[str, Any],
+        context: Context,
+        root: Any,
+    ) -> ExecutionResult:
+        """Strawberry's own execution, over the view that the context reads from."""
+        result = execute(
+            self.schema._schema,
+            document.node,
+            root_value=root,
+            context_value=context,
+            variable_values=dict(variables),
+            operation_name=operation.name.value if operation.name else None,
+        )
+        finished: Any = await result if isawaitable(result) else result
+        assert isinstance(finished, ExecutionResult)
+        return finished
+
+    def shown(self, errors: list[GraphQLError], operation: OperationDefinitionNode) -> list[dict[str, Any]]:
+        """The errors as clients may see them: a defect is logged once, and its id is all that leaves."""
+        return [_shown(error, operation) for error in errors]
+
+
+def _shown(error: GraphQLError, operation: OperationDefinitionNode) -> dict[str, Any]:
+    original = error.original_error
+    if original is None or isinstance(original, GraphQLError):
+        return dict(error.formatted)
+    formatted: dict[str, Any] = dict(error.formatted)
+    if isinstance(original, Refusal):
+        formatted["extensions"] = {"code": user_error(original).code.name}
+        return formatted
+    name = operation.name.value if operation.name else None
+    formatted["message"] = "Internal error."
+    formatted["extensions"] = {"code": "INTERNAL", "id": report(original, name, error.path)}
+    return formatted
+
+
+def report(defect: BaseException, operation: str | None, path: object = None) -> str:
+    """Log a defect; gives the id under which it is found again."""
+    defect_id = secrets.token_hex(8)
+    logger.error("defect", id=defect_id, operation=operation, path=path, exc_info=defect)
+    return defect_id
