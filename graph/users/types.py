@@ -150,6 +150,10 @@ class ViewerSettings:
     locale: str = strawberry.field(description="The language in which Palabre speaks to the viewer, such as `fr`.")
 
 
+def _settings(locale: str) -> ViewerSettings:
+    return ViewerSettings(locale=locale)
+
+
 @strawberry.type(description="Who asks, when signed in: the account, which nobody else sees.")
 class Viewer(Node, Entity):
     table = users
@@ -158,7 +162,7 @@ class Viewer(Node, Entity):
     id: strawberry.ID = global_id("Viewer", users.c.id)
     user: User = one(users.c.id, lambda: User, description="The viewer as everybody sees them.")
     email: str | None = value(users.c.email, description="Where the viewer is reached; shown to nobody else.")
-    settings: ViewerSettings = value(users.c.locale, through=ViewerSettings, description="The viewer's preferences.")
+    settings: ViewerSettings = value(users.c.locale, through=_settings, description="The viewer's preferences.")
     sessions: SessionConnection = batched(
         users.c.id,
         load=load_sessions,
