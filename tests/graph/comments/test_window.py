@@ -217,8 +217,8 @@ def grown(parents: Sequence[int | None], unpublished: Sequence[int], last_id: in
             id=last_id + number,
             number=number,
             depth=parent.depth + 1 if parent else 0,
-            path=path_below(parent and parent.path, number),
-            rpath=rpath_below(parent and parent.rpath, number),
+            path=path_below(parent.path if parent else None, number),
+            rpath=rpath_below(parent.rpath if parent else None, number),
             published=number not in unpublished,
             parent=parent,
         )
@@ -470,7 +470,7 @@ def test_values_that_are_no_place_are_refused(values: list[object]) -> None:
 
 
 @pytest.mark.parametrize("given", [{}, {"first": 1, "last": 1}, {"first": -1}, {"last": -1}])
-def test_a_page_has_one_end_to_count_from(given: dict[str, int]) -> None:
+def test_a_page_has_one_end_to_count_from(given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="`first` or `last`"):
         Page(**given)
 
