@@ -87,7 +87,8 @@ class _Import:
                 tally.skip(rules.REPEATED, author.line)
                 continue
             people[person.key] = person
-            self._logins |= {f"#{author.id}": author.login, f"@{author.email.casefold()}": author.login}
+            self._logins |= {f"#{author.id}": author.login} if author.id else {}
+            self._logins |= {f"@{author.email.casefold()}": author.login} if author.email else {}
         for login in self._contents.creators:
             person = self._author(login, None)
             people.setdefault(person.key, person)
@@ -161,8 +162,8 @@ class _Import:
 
     async def _standing(self, key: str, staying: Sequence[Keyed], out: Sequence[Comment]) -> Standing:
         source = self.report.source
-        parents = {f"{key}/{each.comment.parent_id}" for each in staying if each.comment.parent_id}
-        known = sorted(parents | {each.key for each in staying} | {f"{key}/{each.parent_id}" for each in out})
+        parents = {each.parent_id for each in [*out, *(each.comment for each in staying)]}
+        known = sorted({each.key for each in staying} | {rules.key_of_comment(key, parent) for parent in parents})
         people = sorted({self._person(each.comment, 0).key for each in staying})
 
         async def read(rows: Rows) -> Standing:
@@ -218,7 +219,7 @@ class _Import:
             part = Part(
                 source=self.report.source,
                 key=key,
-                author=f"login:{item.creator}",
+                author=rules.key_of_author(item.creator),
                 values=values,
                 begins=place == 0 and not standing.post,
                 ends=place == len(chunks) - 1,
@@ -235,7 +236,7 @@ class _Import:
 
     def _people_of(self, item: Item, chunk: Sequence[Arrival]) -> list[Person]:
         """Each once, since the first of what is brought in here."""
-        people = {f"login:{item.creator}": self._author(item.creator, None)}
+        people = {rules.key_of_author(item.creator): self._author(item.creator, None)}
         for arrival in chunk:
             moment = arrival.comment.written_at
             person = self._person(arrival.comment, self._now if moment is None else moment)
@@ -254,14 +255,16 @@ class _Import:
             for outcome in outcomes:
                 if isinstance(outcome, Failed):
                     raise outcome.error
+                self.report.told |= outcome.value
             works = works[len(outcomes) :]
         if self._progress is not None:
             self._progress(self._done, self._contents.size)
 
 
-def _people_work(source: str, people: Sequence[Person], now: int) -> Work[Any]:
-    async def work(rows: Rows) -> None:
+def _people_work(source: str, people: Sequence[Person], now: int) -> Work[set[str]]:
+    async def work(rows: Rows) -> set[str]:
         await parts.bring_people(rows, source, people, now)
+        return set()
 
     return work
 

@@ -55,13 +55,15 @@ class Part:
     now: int  # µs
 
 
-async def bring(rows: Rows, part: Part) -> None:
+async def bring(rows: Rows, part: Part) -> set[str]:
+    """Gives the topics of the log in which something was told."""
     people = await bring_people(rows, part.source, part.people, part.now)
     post_id = await _post(rows, part, people)
-    await _grow(rows, part, post_id, people)
+    told = await _grow(rows, part, post_id, people)
     await _add_notices(rows, part, post_id)
     if part.ends and not part.tells:
-        await _finish(rows, part, post_id)
+        told |= await _finish(rows, part, post_id)
+    return told
 
 
 # -- People -------------------------------------------------------------------------------------------------------
@@ -116,22 +118,24 @@ async def _slug(rows: Rows, wanted: str) -> str:
     return free_slug(wanted, await post_store.slugs_like(rows, slug(wanted)))
 
 
-async def _finish(rows: Rows, part: Part, post_id: int) -> None:
+async def _finish(rows: Rows, part: Part, post_id: int) -> set[str]:
     if not part.begins:
         await post_store.change(rows, post_id, state=part.values["state"])
         await store.forget(rows, part.source, UNFINISHED, part.key)
-    if part.values["state"] == "PUBLISHED":
-        event = PostAdded(None, post_id)
-        await log.append(rows, event.topic, event.KIND, data_of(event), at=part.now)
+    if part.values["state"] != "PUBLISHED":
+        return set()
+    event = PostAdded(None, post_id)
+    await log.append(rows, event.topic, event.KIND, data_of(event), at=part.now)
+    return {event.topic}
 
 
 # -- Its comments -------------------------------------------------------------------------------------------------
 
 
-async def _grow(rows: Rows, part: Part, post_id: int, people: Mapping[str, int]) -> None:
+async def _grow(rows: Rows, part: Part, post_id: int, people: Mapping[str, int]) -> set[str]:
     """Give each comment its number and place, and count what is shown up to the post."""
     if not part.comments:
-        return
+        return set()
     first_number, community_id = await store.reserve_numbers(rows, post_id, len(part.comments))
     above = await _above(rows, part, post_id)
     nodes = _nodes(part, above, first_number)
@@ -143,8 +147,7 @@ async def _grow(rows: Rows, part: Part, post_id: int, people: Mapping[str, int])
     changed = [node for node in old.values() if node.descendants]
     await store.count_below(rows, [_counts(node) for node in changed])
     appeared = sorted((node for node in [*changed, *nodes] if node.appears), key=lambda node: node.number)
-    if part.tells:
-        await tell(rows, post_id, appeared, part.now)
+    told = await tell(rows, post_id, appeared, part.now) if part.tells else set()
     published = [each.values for each in part.comments if each.values["status"] == "PUBLISHED"]
     await store.count_in_post(
         rows,
@@ -153,6 +156,7 @@ async def _grow(rows: Rows, part: Part, post_id: int, people: Mapping[str, int])
         roots=sum(node.parent is None for node in appeared),
         active_at=max((values["created_at"] for values in published), default=part.values["last_activity_at"]),
     )
+    return told
 
 
 async def _above(rows: Rows, part: Part, post_id: int) -> dict[str | int, Node]:
@@ -218,15 +222,16 @@ def _counts(node: Node) -> dict[str, Any]:
     }
 
 
-async def tell(rows: Rows, post_id: int, appeared: Sequence[Node], now: int) -> None:
-    """Tell those who follow the post what has come into the tree, each after what it hangs below."""
+async def tell(rows: Rows, post_id: int, appeared: Sequence[Node], now: int) -> set[str]:
+    """Tell those who follow the post what has come into the tree, each after what it hangs below.  Gives the topic."""
     placed = []
     for node in appeared:
-        if node.id is not None:
-            event = CommentAdded(post_id, None, None, node.id)
-            position = await log.append(rows, post_topic(post_id), event.KIND, data_of(event), at=now)
-            placed.append({"id": node.id, "shown_from": position})
+        assert node.id is not None
+        event = CommentAdded(post_id, None, None, node.id)
+        position = await log.append(rows, event.topic, event.KIND, data_of(event), at=now)
+        placed.append({"id": node.id, "shown_from": position})
     await store.change_comments(rows, placed, [comments.c.shown_from])
+    return {post_topic(post_id)} if placed else set()
 
 
 async def _add_notices(rows: Rows, part: Part, post_id: int) -> None:

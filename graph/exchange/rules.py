@@ -20,6 +20,7 @@ STATUSES: Final = {"1": "PUBLISHED", "approve": "PUBLISHED", "0": "PENDING", "ho
 WASTE: Final = {"spam": "spam", "trash": "in the trash", "post-trashed": "in the trash"}
 POST_GONE: Final = "its post is not brought in"
 REPEATED: Final = "stands in the file before"
+NAME_LENGTH: Final = 200  # characters of a name in the source: an index takes no more than some thousand bytes
 
 
 def kind_of_item(item: Item) -> str:
@@ -66,7 +67,20 @@ def digest(*parts: object) -> str:
 
 
 def key_of_item(item: Item) -> str:
-    return item.id or f"~{digest(item.title, item.written_at, item.content)}"
+    return _bounded(item.id) or f"~{digest(item.title, item.written_at, item.content)}"
+
+
+def key_of_comment(post: str, number: str) -> str:
+    """Numbers are taken for those of their post, as files put together from several sites have each twice."""
+    return f"{post}/{_bounded(number)}"
+
+
+def key_of_author(login: str) -> str:
+    return f"login:{_bounded(login)}"
+
+
+def _bounded(name: str) -> str:
+    return name if len(name) <= NAME_LENGTH else f"~{digest(name)}"
 
 
 def _fingerprint(comment: Comment) -> str:
@@ -93,7 +107,7 @@ def keyed(item: Item) -> tuple[list[Keyed], list[Comment]]:
     repeated: list[Comment] = []
     for comment in item.comments:
         fingerprint = _fingerprint(comment)
-        key = f"{post}/{comment.id or f'~{fingerprint}'}"
+        key = key_of_comment(post, comment.id or f"~{fingerprint}")
         if key in seen and seen[key] != fingerprint:
             key = f"{key}/{fingerprint}"
         if key in seen:
@@ -124,7 +138,7 @@ class Person:
 def author(login: str, told: Author | None, language: str, since: int) -> Person:
     name = name_from(told.name if told else login) or name_from(login) or nameless(language)
     email = told.email if told else ""
-    return Person(f"login:{login}", name, handle_from(login), email if EMAIL.fullmatch(email) else None, since)
+    return Person(key_of_author(login), name, handle_from(login), email if EMAIL.fullmatch(email) else None, since)
 
 
 def commenter(comment: Comment, language: str, since: int) -> Person:
@@ -228,7 +242,7 @@ class Arrivals:
         self._depths_here |= {each.parent_id: each.depth - 1 for each in here.values() if each.parent_id is not None}
         self._undated = undated
         self._new = {each.key: each.comment for each in comments if each.key not in here}
-        self._out = {f"{post}/{comment.id}": comment for comment in out if comment.id}
+        self._out = {key_of_comment(post, comment.id): comment for comment in out if comment.id}
         self._post = post
         self._parents = {key: self._parent(comment) for key, comment in self._new.items()}
         self._break_circles()
@@ -254,7 +268,7 @@ class Arrivals:
         passed: set[str] = set()
         above = comment
         while above.parent_id:
-            key = f"{self._post}/{above.parent_id}"
+            key = key_of_comment(self._post, above.parent_id)
             if key in self._here or key in self._new:
                 if passed:
                     self.notes.append((PARENT_OUT, comment))

@@ -1,13 +1,15 @@
 """What must be known of a whole export before its first post is brought in.  Reads the file, no database."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from graph.exchange import rules, wordpress
 from graph.exchange.wordpress import Author, Item, Site
 from graph.posts.rules import LANGUAGE_LIMIT
+
+SITE = re.compile(r"https?://[^/?#\s]+")
 
 
 @dataclass(slots=True)
@@ -67,5 +69,5 @@ def _survey_item(contents: Contents, item: Item) -> None:
 
 
 def _site_of(address: str) -> str:
-    parts = urlsplit(address) if address.startswith(("http://", "https://")) else None
-    return f"{parts.scheme}://{parts.netloc}" if parts and parts.netloc else ""
+    found = SITE.match(address)
+    return found[0] if found else ""

@@ -106,7 +106,7 @@ def records(path: Path) -> Iterator[Record]:
         yield from _checked(events)
 
 
-def _checked(events: Iterator[tuple[str, etree._Element]]) -> Iterator[Record]:
+def _checked(events: Any) -> Iterator[Record]:
     reader = _Reader()
     try:
         for event, element in events:
@@ -115,7 +115,10 @@ def _checked(events: Iterator[tuple[str, etree._Element]]) -> Iterator[Record]:
             elif (record := reader.end(element)) is not None:
                 yield record
     except etree.XMLSyntaxError as error:
-        raise UnreadableExport(max(error.lineno or 0, reader.line, 1), error.msg or "not XML") from None
+        # The stream's own log knows the first thing that was wrong; the exception may only know the last.
+        wrong = [(entry.line, entry.message) for entry in events.error_log if entry.level_name == "FATAL"]
+        line, reason = wrong[0] if wrong else (reader.line, error.msg or "not XML")
+        raise UnreadableExport(max(line, 1), reason.strip()) from None
     if not reader.is_export:
         raise UnreadableExport(1, "no WordPress export: nothing in it is of WordPress's namespace")
 
@@ -171,9 +174,9 @@ class _Reader:
         name = _name(str(element.tag))
         self.line = cast("int | None", element.sourceline) or self.line
         self.level += 1
-        self.is_export = self.is_export or name.startswith("wp:")
         if self.level == 1:
             self._check_root(element, name)
+        self.is_export = self.is_export or name.startswith("wp:")
         if name in RECORDS:
             self.open.append(_Open(name, self.level, self.line))
 
@@ -183,6 +186,7 @@ class _Reader:
             raise UnreadableExport(1, "it declares entities, which no WordPress export does")
         if name != "rss":
             raise UnreadableExport(self.line, f"no WordPress export: it begins with <{root.tag!s}>")
+        self.is_export = any(WORDPRESS.fullmatch(namespace) for namespace in root.nsmap.values())
 
     def end(self, element: etree._Element) -> Record | None:
         record: Record | None = None
@@ -300,7 +304,7 @@ def _moment(told: Mapping[str, str], *names: str) -> int | None:
 
 
 def _parsed(written: str) -> datetime | None:
-    if not written or written.startswith("0000"):
+    if not written or written.startswith("0000") or "-0001" in written:  # its ways of writing that there is none
         return None
     try:
         moment = datetime.fromisoformat(written) if written[:4].isdecimal() else parsedate_to_datetime(written)
