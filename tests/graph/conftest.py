@@ -1,6 +1,6 @@
 """A site without its doors: people act and ask as themselves, on each engine, under a clock that only tests move."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -32,6 +32,7 @@ T = TypeVar("T")
 START = 1_700_000_000_000_000  # µs: 2023-11-14T22:13:20Z
 SECOND = 1_000_000  # µs
 DAY = 24 * 3600 * SECOND
+NOBODY = Viewer()
 
 
 @strawberry.type
@@ -59,7 +60,7 @@ class Site:
         changes = Changes(self.storage, broker, lambda: self.now)
         self.services = Services(self.storage, changes, lambda: self.now, "https://palabre.test", 30 * DAY)
 
-    async def act(self, action: Action[T], viewer: Viewer = Viewer(), *, key: Key | None = None) -> T:
+    async def act(self, action: Action[T], viewer: Viewer = NOBODY, *, key: Key | None = None) -> T:
         return await self.services.changes.run(action, audience=viewer.audience, key=key)
 
     async def person(self, handle: str, *, role: str = "MEMBER", **given: Any) -> int:
@@ -75,18 +76,18 @@ class Site:
     async def by_secret(self, secret: str) -> Viewer | None:
         return await authenticate(self.storage, secret, self.now)
 
-    async def ask(self, operation: str, viewer: Viewer = Viewer(), **variables: Any) -> dict[str, Any]:
+    async def ask(self, operation: str, viewer: Viewer = NOBODY, **variables: Any) -> dict[str, Any]:
         """The answer's data.  A query is also planned: its plan must say the same."""
         answer = await self.answer(operation, viewer, **variables)
         assert not answer.errors, answer.errors
-        assert answer.data is not None
+        data: dict[str, Any] = answer.data
         if (plan := plan_of(operation)) is not None:
             async with self.storage.reading() as rows:
                 asking = Asking(rows, viewer.audience, self.services.public_url)
-                assert await plan.run(asking, variables) == answer.data
-        return answer.data
+                assert await plan.run(asking, variables) == data
+        return data
 
-    async def answer(self, operation: str, viewer: Viewer = Viewer(), **variables: Any) -> Any:
+    async def answer(self, operation: str, viewer: Viewer = NOBODY, **variables: Any) -> Any:
         context = Context(self.services, viewer)
         await context.read_anew()
         try:
@@ -109,11 +110,6 @@ def plan_of(operation: str) -> Plan | None:
     if definition.operation.value != "query" or "isCurrent" in operation:
         return None
     return compile_plan(SCHEMA, definition, {}, {})
-
-
-def errors_of(payload: Mapping[str, Any]) -> list[tuple[str, list[str] | None]]:
-    """(code, path) of each refusal."""
-    return [(error["code"], error["path"]) for error in payload["errors"]]
 
 
 @pytest.fixture
