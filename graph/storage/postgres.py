@@ -57,6 +57,7 @@ class Place:
     """Where a connection is, or will be when it is needed."""
 
     connection: "asyncpg.Connection[Any] | None" = None
+    connecting: "asyncio.Task[None] | None" = None
 
 
 async def run(connection: Connection, statement: Statement) -> list[Row]:
@@ -98,10 +99,13 @@ class PostgreSQL:
         self._address, self._options = split(url)
         self._limits = limits
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._share([])
+
+    def _share(self, places: list[Place]) -> None:
+        self._places = Slots("connection", places, wait_seconds=self._limits.wait_seconds)
 
     async def open(self) -> None:
-        places = [Place() for _ in range(self._limits.connections)]
-        self._places = Slots("connection", places, wait_seconds=self._limits.wait_seconds)
+        self._share([Place() for _ in range(self._limits.connections)])
         place = await self._places.take()
         try:
             await self.ready(place)
@@ -210,8 +214,15 @@ class PostgreSQL:
 
     async def ready(self, place: Place) -> Connection:
         if place.connection is None or place.connection.is_closed():
-            place.connection = await self._connected()
+            # Not cancelled half-way (the driver then leaves errors that nobody hears): the next will use it.
+            place.connecting = self.task(self._connect(place))
+            await asyncio.shield(place.connecting)
+        assert place.connection is not None
         return place.connection
+
+    async def _connect(self, place: Place) -> None:
+        place.connection = None
+        place.connection = await self._connected()
 
     async def _connected(self) -> Connection:
         limits = self._limits
@@ -241,7 +252,9 @@ class PostgreSQL:
 
     def give_back(self, place: Place) -> None:
         """For the next, once it is clean; returns at once."""
-        if place.connection is None or place.connection.is_closed():
+        if place.connecting is not None and not place.connecting.done():
+            place.connecting.add_done_callback(lambda _: self.give_back(place))
+        elif place.connection is None or place.connection.is_closed():
             place.connection = None
             self._places.give(place)
         else:

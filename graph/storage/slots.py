@@ -11,13 +11,15 @@ T = TypeVar("T")
 
 
 class Slots(Generic[T]):
-    def __init__(self, name: str, items: Iterable[T], *, wait_seconds: float) -> None:
+    """Closed from the beginning when there are no `items`."""
+
+    def __init__(self, name: str, items: Iterable[T] = (), *, wait_seconds: float) -> None:
         self._name = name
         self._wait_seconds = wait_seconds
         self._idle = list(items)
         self._waiting: collections.deque[asyncio.Future[T]] = collections.deque()
-        self._closed = False
         self.size = len(self._idle)
+        self._closed = not self.size
 
     @property
     def idle(self) -> int:
@@ -26,7 +28,7 @@ class Slots(Generic[T]):
     async def take(self) -> T:
         """Raises Busy when none became free in time.  Each item taken must be given back once."""
         if self._closed:
-            raise NotConnected(f"the {self._name} is closed")
+            raise NotConnected("the database is not connected")
         if self._idle:
             return self._idle.pop()  # the one used last: its pages are in memory
         turn: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -60,7 +62,7 @@ class Slots(Generic[T]):
         self._closed = True
         for turn in self._waiting:
             if not turn.done():
-                turn.set_exception(NotConnected(f"the {self._name} is closed"))
+                turn.set_exception(NotConnected("the database is not connected"))
         self._waiting.clear()
         back = list(self._idle)
         self._idle.clear()

@@ -41,6 +41,12 @@ compile_statement = Statements(_dialect)
 _ROWS = DrivenRows("sqlite")
 
 
+def _unheard(future: "asyncio.Future[Any]") -> None:
+    """Nobody waits for it any more: what it raised is nobody's error."""
+    if not future.cancelled():
+        future.exception()
+
+
 class Worker(aiosqlite.Connection):
     """One connection and the thread that alone touches it."""
 
@@ -66,6 +72,7 @@ class Worker(aiosqlite.Connection):
         except asyncio.CancelledError:
             if stoppable and not future.done():
                 self.stop_job()
+            future.add_done_callback(_unheard)
             raise
 
     def stop_job(self) -> None:
@@ -217,6 +224,12 @@ class SQLite:
     def __init__(self, path: str, limits: Limits) -> None:
         self._path, self._limits = path, limits
         self._workers: list[Worker] = []
+        self._share([])
+
+    def _share(self, workers: list[Worker]) -> None:
+        wait = self._limits.wait_seconds
+        self._writers = Slots("connection for writing", workers[:1], wait_seconds=wait)
+        self._readers = Slots("connection for reading", workers[1:], wait_seconds=wait)
 
     @classmethod
     def at(cls, url: str, limits: Limits) -> "SQLite":
@@ -233,9 +246,7 @@ class SQLite:
         except BaseException:
             await self._shut()
             raise
-        wait = self._limits.wait_seconds
-        self._writers = Slots("connection for writing", self._workers[:1], wait_seconds=wait)
-        self._readers = Slots("connection for reading", self._workers[1:], wait_seconds=wait)
+        self._share(self._workers)
 
     async def close(self) -> None:
         """Lets what runs come to its end within `wait_seconds`, then stops it."""
@@ -301,9 +312,14 @@ class Pinned:
     def __init__(self, worker: Worker, slots: Slots[Worker], turn: Turn | None, limits: Limits) -> None:
         self.raw, self._slots, self._turn, self._limits = worker, slots, turn, limits
         self._begun = self._has_turn = self._over = False
+        self._lock = asyncio.Lock()
 
     async def run(self, job: Job[T]) -> T:
-        return await self.raw.finished(self.raw.begin(partial(self._inside, job)))
+        # One at a time, so that a task which leaves stops its own statement and not those queued behind it.
+        async with self._lock:
+            if self._over:
+                raise NotConnected("the transaction has ended")
+            return await self.raw.finished(self.raw.begin(partial(self._inside, job)))
 
     async def rows(self, statement: sa.Executable) -> list[Row]:
         compiled = compile_statement(statement)
@@ -311,7 +327,7 @@ class Pinned:
 
     async def command(self, sql: str) -> None:
         """A savepoint's beginning or end."""
-        await self.raw.finished(self.raw.begin(partial(self._inside, lambda worker: worker.command(sql))))
+        await self.run(lambda worker: worker.command(sql))
 
     async def commit(self) -> None:
         await self.raw.finished(self._ending(self._commit), stoppable=False)
@@ -323,7 +339,7 @@ class Pinned:
         """Stop what runs and roll back, without waiting; a second end is none."""
         if not self._over:
             self.raw.stop_job()
-            self._ending(Worker.roll_back).add_done_callback(lambda ended: ended.exception())
+            self._ending(Worker.roll_back).add_done_callback(_unheard)
 
     def _ending(self, job: Job[None]) -> "asyncio.Future[None]":
         if self._over:

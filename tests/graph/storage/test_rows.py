@@ -20,9 +20,19 @@ COLUMNS = (comments.c.id, comments.c.body, (comments.c.number * 2).label("double
 
 def a_comment(post_id: int, number: int, parent_id: int | None = None, *, shown: int = 1) -> dict[str, Any]:
     return {
-        "post_id": post_id, "parent_id": parent_id, "author_id": 1, "number": number, "depth": 0,
-        "path": f"{number:05}", "rpath": f"{number:05}", "status": "PUBLISHED", "shown": shown,
-        "body": f"comment {number}", "body_html": "", "body_text": "", "created_at": number // 7,
+        "post_id": post_id,
+        "parent_id": parent_id,
+        "author_id": 1,
+        "number": number,
+        "depth": 0,
+        "path": f"{number:05}",
+        "rpath": f"{number:05}",
+        "status": "PUBLISHED",
+        "shown": shown,
+        "body": f"comment {number}",
+        "body_html": "",
+        "body_text": "",
+        "created_at": number // 7,
     }
 
 
