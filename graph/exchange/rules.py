@@ -138,7 +138,7 @@ class Person:
 def author(login: str, told: Author | None, language: str, since: int) -> Person:
     name = name_from(told.name if told else login) or name_from(login) or nameless(language)
     email = told.email if told else ""
-    return Person(key_of_author(login), name, handle_from(login), email if EMAIL.fullmatch(email) else None, since)
+    return Person(key_of_author(login), name, handle_from(login or name), email if EMAIL.fullmatch(email) else None, since)
 
 
 def commenter(comment: Comment, language: str, since: int) -> Person:
