@@ -8,7 +8,7 @@ import structlog
 
 def configure(level: str = "info") -> None:
     """Tracebacks go without the values of variables: these hold passwords and tokens."""
-    shared = [
+    shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -7,6 +7,7 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from graph import ids
+from graph.comments.live import EVENT_TYPES, Subscription
 from graph.comments.mutations import CommentMutations
 from graph.comments.queries import CommentQueries
 from graph.comments.types import Comment
@@ -89,7 +90,8 @@ def create_schema() -> strawberry.Schema:
     return strawberry.Schema(
         Query,
         Mutation,
-        types=[*ERROR_TYPES, *NODES.values()],
+        Subscription,
+        types=[*ERROR_TYPES, *NODES.values(), *EVENT_TYPES],
         config=StrawberryConfig(scalar_map=SCALARS),
     )
 

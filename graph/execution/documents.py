@@ -24,9 +24,9 @@ DOCUMENTS_KEPT = 500
 PLANS_KEPT = 16  # of one document: one per operation and per values of its directives
 
 
-@dataclass
+@dataclass(eq=False)
 class Document:
-    """A document that can be executed."""
+    """A document that can be executed.  It is itself, not what it says: streams are grouped by it."""
 
     schema: strawberry.Schema
     node: DocumentNode

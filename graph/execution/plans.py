@@ -11,7 +11,7 @@ operation: there is no third way, and both give the same answer.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import strawberry
 from graphql import (
@@ -37,8 +37,6 @@ from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
 from graph.execution.fields import Asking, Batched, Carried, Columns, Entity, Need, NoEntity, Value, source_of
-
-T = TypeVar("T")
 
 
 class NotPlanned(Exception):
@@ -248,13 +246,7 @@ class Compiler:
 
     def _arguments(self, core: GraphQLField, declared: StrawberryField, node: FieldNode) -> Any:
         def arguments(run: Run) -> dict[str, Any]:
-            given = get_argument_values(core, node, run.variables)  # type: ignore[arg-type]
-            return convert_arguments(
-                given,
-                declared.arguments,
-                scalar_registry=self.schema.schema_converter.scalar_registry,
-                config=self.schema.config,
-            )
+            return arguments_of(self.schema, core, declared, node, run.variables)
 
         return arguments
 
@@ -268,6 +260,18 @@ class Compiler:
         if isinstance(of, GraphQLObjectType):
             return _objects(self.level(of, sets, wanted))
         raise NotPlanned(f"{of} may be of several types")
+
+
+def arguments_of(
+    schema: strawberry.Schema, core: GraphQLField, declared: StrawberryField, node: FieldNode, variables: Any
+) -> dict[str, Any]:
+    """What the client gave, as Python values by Python names.  `variables` are coerced."""
+    return convert_arguments(
+        get_argument_values(core, node, variables),
+        declared.arguments,
+        scalar_registry=schema.schema_converter.scalar_registry,
+        config=schema.config,
+    )
 
 
 def _is_entity(of: GraphQLObjectType) -> bool:

@@ -1,0 +1,166 @@
+"""The application: everything is made here once, and given to those who need it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from strawberry.exceptions import ConnectionRejectionError
+
+from graph.change import Changes
+from graph.context import Services
+from graph.endpoint import HttpEndpoint, Unacceptable, bearer, viewer_from
+from graph.execution.answers import Engine
+from graph.execution.guard import Limits
+from graph.live import LiveDoor, Member
+from graph.schema import schema
+from graph.settings import Settings
+from graph.storage.database import Storage
+from graph.storage.rows import Failed
+from graph.storage.sqlite import path_of
+from subscriptions import session
+from subscriptions.broker import Broker
+from subscriptions.brokers.postgres import PostgresBroker
+from subscriptions.brokers.sqlite import SqliteBroker
+from subscriptions.endpoint import SocketEndpoint
+from subscriptions.fanout import Fanout
+from subscriptions.follow import Tail
+from subscriptions.log import trim
+
+HOUR = 3600  # seconds
+MICROSECONDS = 1_000_000
+
+
+def now() -> int:
+    """µs since 1970, UTC."""
+    return time.time_ns() // 1000
+
+
+def storage_for(settings: Settings) -> Storage:
+    return Storage.at(
+        settings.database_url,
+        readers=settings.sqlite_readers,
+        connections=settings.postgres_connections,
+        view_seconds=settings.read_view_seconds,
+    )
+
+
+def broker_for(settings: Settings, storage: Storage) -> Broker:
+    if storage.engine == "sqlite":
+        return SqliteBroker(path_of(storage.url))
+    return PostgresBroker(storage.url)
+
+
+def create_app(settings: Settings, *, clock: Callable[[], int] = now) -> Starlette:
+    """The whole service as one ASGI application, over a database that is migrated already."""
+    storage = storage_for(settings)
+    broker = broker_for(settings, storage)
+    services = Services(
+        storage=storage,
+        changes=Changes(storage, broker, clock),
+        now=clock,
+        public_url=public_url(settings),
+        session_microseconds=settings.session_days * 24 * HOUR * MICROSECONDS,
+    )
+    engine = Engine(
+        schema,
+        Limits(settings.operation_bytes, settings.operation_tokens, settings.operation_depth),
+    )
+    door = LiveDoor(engine, services)
+    tail = Tail(storage, broker, door.on_access)
+    sockets = SocketEndpoint(
+        schema,
+        session.Services(tail, Fanout(), door, settings.live_heartbeat_seconds),
+        context_of=connection_of,
+        admit=lambda member: admit(member, services),
+        allowed_origins=settings.allowed_origins,
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with storage:
+            await broker.start()
+            try:
+                async with tail:
+                    keeping = asyncio.create_task(keep_log(settings, storage, clock))
+                    try:
+                        yield
+                    finally:
+                        keeping.cancel()
+                        with suppress(asyncio.CancelledError):
+                            await keeping
+                        await services.changes.finish()
+            finally:
+                await broker.stop()
+
+    app = Starlette(
+        routes=[
+            Route(
+                "/graphql",
+                HttpEndpoint(engine, services, body_bytes_limit=settings.body_bytes_limit).__call__,
+                methods=["GET", "POST"],
+            ),
+            WebSocketRoute("/graphql", sockets),
+            Route("/healthz", alive, methods=["GET"]),
+        ],
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    return app
+
+
+def public_url(settings: Settings) -> str:
+    """Where people reach the site, without a slash at its end."""
+    if settings.public_url is not None:
+        return settings.public_url.rstrip("/")
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{settings.port}"
+
+
+async def alive(request: HttpRequest) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def connection_of(connection: HTTPConnection) -> Member:
+    """A socket's context; a token may come with the handshake already."""
+    with suppress(Unacceptable):
+        return Member(secret=bearer(connection.headers.get("authorization")))
+    return Member(secret="")
+
+
+async def admit(member: Member, services: Services) -> None:
+    """Settle who the connection is, by `connection_init.payload.authorization` or the handshake's header."""
+    given = (member.connection_params or {}).get("authorization")
+    try:
+        if given is not None:
+            member.secret = bearer(str(given))
+        viewer = await viewer_from(None if member.secret is None else f"Bearer {member.secret}", services)
+    except Unacceptable as wrong:
+        raise ConnectionRejectionError from wrong
+    member.viewer = viewer
+
+
+async def keep_log(settings: Settings, storage: Storage, clock: Callable[[], int]) -> None:
+    """Every hour, let go of events that are too many or too old."""
+    age = settings.log_days * 24 * HOUR * MICROSECONDS
+    while True:
+        await asyncio.sleep(HOUR)
+        beyond: int | None = 0
+        while beyond is not None:
+            beyond = await trimmed(storage, settings.log_events_per_topic, clock() - age, beyond)
+
+
+async def trimmed(storage: Storage, keep_events: int, keep_after: int, beyond: int) -> int | None:
+    """One bounded part of the work; where the next one goes on, None at the end."""
+    [outcome] = await storage.write(
+        [lambda rows: trim(rows, keep_events=keep_events, keep_after=keep_after, beyond=beyond)]
+    )
+    if isinstance(outcome, Failed):
+        raise outcome.error
+    reached: int | None = outcome.value
+    return reached

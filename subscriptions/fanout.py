@@ -1,0 +1,60 @@
+"""Execute once, send to all: a frame is made for the first stream of a group that needs it, the others share it.
+
+A frame shows rows as they were when it was made.  Whoever has been shown rows of a later moment gets a frame of
+their own making: else a client could be told of a place beside a row that it was not told of, because that row was
+gone by the time its turn came.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Hashable
+
+from subscriptions.cursor import Vector
+from subscriptions.log import Entry
+from subscriptions.stream import Frame, Stream
+
+FRAMES_KEPT = 2_000  # of all groups: some seconds of a lively process, for those who come back after a cut
+
+
+class Fanout:
+    """The frames of one process."""
+
+    def __init__(self, frames_kept: int = FRAMES_KEPT) -> None:
+        self._frames: OrderedDict[Hashable, asyncio.Task[Frame]] = OrderedDict()
+        self._frames_kept = frames_kept
+        self.executions = 0
+
+    async def frame(self, stream: Stream, entry: Entry, seen: Vector | None) -> Frame:
+        """The frame of this event, no older than what the stream has seen."""
+        key = (stream.group, entry.topic, entry.position, entry.tag)
+        while True:
+            task = self._frames.get(key) or self._begin(key, stream, entry)
+            try:
+                frame = await asyncio.shield(task)
+            except Exception:
+                self._forget(key, task)
+                raise
+            if seen is None or is_as_new(frame.seen, seen):
+                return frame
+            self._forget(key, task)
+
+    def _begin(self, key: Hashable, stream: Stream, entry: Entry) -> "asyncio.Task[Frame]":
+        self.executions += 1
+        task = asyncio.create_task(stream.frame(entry))
+        self._frames[key] = task
+        if len(self._frames) > self._frames_kept:
+            self._frames.popitem(last=False)
+        return task
+
+    def _forget(self, key: Hashable, task: "asyncio.Task[Frame]") -> None:
+        if self._frames.get(key) is task:
+            del self._frames[key]
+
+
+def is_as_new(one: Vector, other: Vector) -> bool:
+    """Whether `one` was read when everything in `other` was there; of another history: yes, nothing can be said."""
+    if one.epoch != other.epoch:
+        return True
+    return all(
+        one.places[topic].position >= place.position for topic, place in other.places.items() if topic in one.places
+    )

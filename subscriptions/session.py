@@ -1,0 +1,240 @@
+"""One connection: the protocol's state machine is Strawberry's, what an operation does is ours.
+
+    run_operation ── a query or a mutation ──> answered, then complete
+          └───────── a subscription ─────────> delivered: open, then one frame per event, until it ends
+
+A delivery owns no task but its operation's.  It goes on from where its client really is, so whatever goes wrong has
+one remedy: read from the log again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+from starlette.websockets import WebSocketDisconnect
+from strawberry.http.exceptions import WebSocketDisconnected
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
+
+from subscriptions.cursor import Expired, Vector
+from subscriptions.fanout import Fanout
+from subscriptions.follow import Follower, Stopped, Tail
+from subscriptions.log import Entry
+from subscriptions.stream import Opening, Stream, StreamEnds
+
+REASON_BYTES = 123  # RFC 6455: a close frame carries 125 bytes, two of them the code
+
+
+class Refusing(Exception):
+    """The operation cannot begin; `errors` is the JSON of a list."""
+
+    def __init__(self, errors: bytes) -> None:
+        super().__init__(errors.decode())
+        self.errors = errors
+
+
+class Door(Protocol):
+    """What the community does for a session: handed in, for sessions know nothing of it."""
+
+    async def begin(self, context: Any, request: Mapping[str, Any]) -> Stream | bytes:
+        """A stream to deliver, or the whole result of a query or mutation as JSON.  Raises Refusing."""
+
+    async def renewed(self, context: Any, stream: Stream) -> Stream | None:
+        """The stream as this client may have it by now; None: not at all any more."""
+
+    def enter(self, context: Any, recheck: Callable[[], None]) -> Callable[[], None]:
+        """Call `recheck` when what this client may see has changed; gives what ends that."""
+
+    def report(self, defect: BaseException) -> bytes:
+        """Log a defect; gives the errors that the client may see, as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    tail: Tail
+    fanout: Fanout
+    door: Door
+    heartbeat_seconds: float
+
+
+class Session(BaseGraphQLTransportWSHandler[Any, None]):
+    """Strawberry's handler, with our operations."""
+
+    @property
+    def services(self) -> Services:
+        services: Services = self.view.services  # type: ignore[attr-defined]  # of the endpoint, whose sessions we are
+        return services
+
+    async def handle_message(self, message: Any) -> None:
+        wrong = what_is_wrong(message)
+        if wrong is not None:
+            await self.handle_invalid_message(wrong)
+            return
+        await super().handle_message(message)
+
+    async def handle_ping(self, message: Any) -> None:
+        pong = {"type": "pong"}
+        if "payload" in message:
+            pong["payload"] = message["payload"]
+        await self.send_message(pong)  # type: ignore[arg-type]  # its TypedDict knows no payload
+
+    async def handle_invalid_message(self, error_message: str) -> None:
+        await self.websocket.close(code=4400, reason=cut(error_message))
+
+    async def run_operation(self, operation: "Operation[Any, None]") -> None:
+        try:
+            await self._run(operation)
+        except Refusing as refused:
+            await self._finish(operation, b"error", refused.errors)
+        except (WebSocketDisconnected, WebSocketDisconnect, Stopped):
+            return
+        except Exception as defect:
+            await self._finish(operation, b"error", self.services.door.report(defect))
+
+    async def _run(self, operation: "Operation[Any, None]") -> None:
+        request = {
+            "query": operation.query,
+            "variables": operation.variables,
+            "operationName": operation.operation_name,
+        }
+        begun = await self.services.door.begin(self.context, request)
+        if isinstance(begun, bytes):
+            await self._send(operation, b"next", begun)
+        else:
+            try:
+                await Delivery(
+                    self.services, self.context, begun, lambda frame: self._send(operation, b"next", frame)
+                ).run()
+            except StreamEnds as end:
+                await self._finish(operation, b"error", end.errors)
+                return
+        await self._finish(operation, b"complete", None)
+
+    async def _send(self, operation: "Operation[Any, None]", kind: bytes, payload: bytes | None) -> None:
+        if operation.completed:
+            return
+        parts = [b'{"id":', orjson.dumps(operation.id), b',"type":"', kind, b'"']
+        if payload is not None:
+            parts += [b',"payload":', payload]
+        await self.websocket.ws.send_text(b"".join([*parts, b"}"]).decode())  # type: ignore[attr-defined]  # of ASGI
+
+    async def _finish(self, operation: "Operation[Any, None]", kind: bytes, payload: bytes | None) -> None:
+        """The id is free again before the client can know."""
+        if self.operations.get(operation.id) is operation:
+            del self.operations[operation.id]
+        await self._send(operation, kind, payload)
+        operation.completed = True
+
+
+class Delivery:
+    """A stream on its way to one client."""
+
+    def __init__(
+        self, services: Services, context: Any, stream: Stream, send: Callable[[bytes], Awaitable[None]]
+    ) -> None:
+        self._services = services
+        self._context = context
+        self._stream = stream
+        self._send = send
+        self._seen: Vector | None = None
+        self._recheck = False
+        self._patience: asyncio.Timeout | None = None
+
+    async def run(self) -> None:
+        """Until the subject is gone or the client may see it no more.  Raises StreamEnds, Stopped."""
+        leave = self._services.door.enter(self._context, self._ask_to_recheck)
+        try:
+            vector: Vector | None = await self._begun(await self._stream.open())
+            while vector is not None:
+                vector = await self._followed(vector)
+        finally:
+            leave()
+
+    def _ask_to_recheck(self) -> None:
+        self._recheck = True
+        if self._patience is not None:
+            self._patience.reschedule(asyncio.get_running_loop().time())
+
+    async def _begun(self, opening: Opening) -> Vector:
+        for payload in opening.payloads:
+            await self._send(payload)
+        return opening.vector
+
+    async def _followed(self, vector: Vector) -> Vector | None:
+        """Deliver from this place on; gives where to begin anew, or None at the end."""
+        try:
+            async with self._services.tail.follow(self._stream.topics, vector) as follower:
+                await self._deliver(follower)
+                return None
+        except Expired as expired:
+            return await self._begun(await self._stream.lost(expired.reason))
+
+    async def _deliver(self, follower: Follower) -> None:
+        while await self._may_go_on():
+            entries = await self._next(follower)
+            if entries is None:
+                await self._beat(follower.vector)
+                continue
+            for entry in entries:
+                if not await self._may_go_on():
+                    return
+                frame = await self._services.fanout.frame(self._stream, entry, self._seen)
+                self._seen = frame.seen
+                if frame.payload is not None:
+                    await self._send(frame.payload)
+                if frame.ends:
+                    return
+
+    async def _next(self, follower: Follower) -> list[Entry] | None:
+        """None: nothing came for a while, or rights have to be looked at."""
+        try:
+            async with asyncio.timeout(self._services.heartbeat_seconds) as self._patience:
+                return await follower.next()
+        except TimeoutError:
+            return None
+        finally:
+            self._patience = None
+
+    async def _may_go_on(self) -> bool:
+        if self._recheck:
+            self._recheck = False
+            renewed = await self._services.door.renewed(self._context, self._stream)
+            if renewed is None:
+                return False
+            self._stream = renewed
+        return True
+
+    async def _beat(self, vector: Vector) -> None:
+        payload = await self._stream.heartbeat(vector)
+        if payload is not None:
+            await self._send(payload)
+
+
+def what_is_wrong(message: Any) -> str | None:
+    """Why this is no message of graphql-transport-ws; None: it is one, or its type is for the handler to refuse."""
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        return "A message is an object with a type"
+    kind = message["type"]
+    if kind in ("subscribe", "complete") and (not isinstance(message.get("id"), str) or not message["id"]):
+        return f"{kind}: id is a text that is not empty"
+    if kind == "subscribe":
+        return _wrong_request(message.get("payload"))
+    if not isinstance(message.get("payload"), dict | None):
+        return f"{kind}: payload is an object"
+    return None
+
+
+def _wrong_request(payload: Any) -> str | None:
+    if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
+        return "subscribe: payload is an object with a query"
+    if not isinstance(payload.get("variables"), dict | None):
+        return "subscribe: variables is an object"
+    if not isinstance(payload.get("operationName"), str | None):
+        return "subscribe: operationName is a text"
+    return None
+
+
+def cut(reason: str) -> str:
+    """As much of the reason as a close frame carries."""
+    return reason.encode()[:REASON_BYTES].decode(errors="ignore")
