@@ -32,7 +32,7 @@ async def community_facts(rows: Rows, community_id: int) -> Facts | None:
 
 async def slugs_like(rows: Rows, slug: str) -> set[str]:
     """This slug and its numbered forms, as far as they are taken."""
-    numbered = posts.c.slug.between(f"{slug}-", f"{slug}-:")  # from "-" to what sorts after the digits
+    numbered = (posts.c.slug >= f"{slug}-") & (posts.c.slug < f"{slug}-:")  # ":" sorts after the digits
     return {slug for (slug,) in await rows.rows(sa.select(posts.c.slug).where((posts.c.slug == slug) | numbered))}
 
 
