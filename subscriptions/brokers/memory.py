@@ -9,6 +9,11 @@ class MemoryBroker:
     def __init__(self) -> None:
         self._listeners: dict[object, Heard] = {}
 
+    @property
+    def deserted(self) -> bool:
+        """Nobody listens."""
+        return not self._listeners
+
     async def start(self) -> None:
         pass
 
@@ -16,6 +21,7 @@ class MemoryBroker:
         pass
 
     def ring(self, topics: Collection[str] | None) -> None:
+        """None: any topic may have news."""
         for heard in tuple(self._listeners.values()):
             heard(topics)
 

@@ -119,9 +119,17 @@ class PostgresBroker:
         return (listed if len(listed) <= PAYLOAD_BYTES else orjson.dumps([self._name, None])).decode()
 
     def _received(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
-        try:
-            name, topics = orjson.loads(str(payload))
-        except ValueError:  # rung by hand, or by another version
-            name, topics = None, None
-        if name != self._name:
-            self._bell.ring(topics)
+        match _decoded(str(payload)):
+            case [str(name), _] if name == self._name:
+                pass  # was heard here when it was rung
+            case [str(), [*topics]] if all(isinstance(topic, str) for topic in topics):
+                self._bell.ring([str(topic) for topic in topics])
+            case _:  # too many to list, rung by hand, or of another version
+                self._bell.ring(None)
+
+
+def _decoded(payload: str) -> object:
+    try:
+        return orjson.loads(payload)
+    except ValueError:
+        return None

@@ -17,11 +17,11 @@ logger = logging.getLogger(__name__)
 
 
 class SqliteBroker:
-    def __init__(self, path: str | Path, *, poll_seconds: float = 0.01) -> None:
+    def __init__(self, path: str | Path, *, poll_seconds: float = 0.01, retry_seconds: float = 1.0) -> None:
         self._path = Path(path)
         self._poll_seconds = poll_seconds
+        self._retry_seconds = retry_seconds
         self._bell = MemoryBroker()
-        self._listeners = 0
         self._connection: sqlite3.Connection | None = None
         self._version = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -32,20 +32,22 @@ class SqliteBroker:
     async def stop(self) -> None:
         self._pause()
 
+    @property
+    def watching(self) -> bool:
+        return self._timer is not None or self._connection is not None
+
     def ring(self, topics: Collection[str]) -> None:
         self._bell.ring(topics)
 
     def listen(self, heard: Heard) -> Callable[[], None]:
         """Only while somebody listens is the file looked at."""
         silence = self._bell.listen(heard)
-        self._listeners += 1
         if self._timer is None:
             self._look()
 
         def leave() -> None:
             silence()
-            self._listeners -= 1
-            if self._listeners == 0:
+            if self._bell.deserted:
                 self._pause()
 
         return leave
@@ -58,7 +60,7 @@ class SqliteBroker:
             # The file is away or locked as a whole.  Nothing is lost: who listens looks at the log by itself.
             logger.warning("Cannot watch %s: %s", self._path, failure)
             self._close()
-            changed, pause_seconds = False, 1.0
+            changed, pause_seconds = False, self._retry_seconds
         self._timer = asyncio.get_running_loop().call_later(pause_seconds, self._look)
         if changed:
             self._bell.ring(None)
@@ -81,3 +83,4 @@ class SqliteBroker:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        self._version = 0  # of a new connection: its first look rings, as nobody looked before
