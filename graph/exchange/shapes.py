@@ -131,6 +131,9 @@ async def count_in_post(rows: Rows, post_id: int, comments: int, roots: int, at:
             last_activity_at=latest,
         )
     )
+    if rows.engine == "postgresql":
+        # Without statistics, which it gathers a minute later by itself, it reads a whole post for some pages.
+        await rows.rows(sa.text("ANALYZE comments"))
 
 
 @dataclass(frozen=True, slots=True)

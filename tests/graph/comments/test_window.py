@@ -1,5 +1,7 @@
 """The window against its definition: a plain recursion over the whole tree in memory."""
 
+import random
+import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -9,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.dialects import sqlite
 
 from graph.comments.paths import path_below, rpath_below
 from graph.comments.window import (
@@ -25,6 +28,7 @@ from graph.comments.window import (
 )
 from graph.storage.database import Storage
 from graph.storage.rows import Done, Row, Rows
+from graph.storage.statements import Statements
 from graph.storage.tables import comments, posts, users
 
 COLUMNS = (comments.c.number, comments.c.body)
@@ -197,8 +201,8 @@ async def plant(storage: Storage, parents: Sequence[int | None], unpublished: Se
         ((post_id,),) = await rows.rows(adding.returning(posts.c.id))
         ((last_id,),) = await rows.rows(sa.select(sa.func.coalesce(sa.func.max(comments.c.id), 0)))
         tree = Tree(post_id, grown(parents, unpublished, last_id))
-        if tree.nodes:
-            values = [stored(node, post_id, author_id) for node in tree.nodes]
+        for some in batched(tree.nodes, 500):
+            values = [stored(node, post_id, author_id) for node in some]
             await rows.rows(sa.insert(comments).values(values))
         return tree
 
@@ -207,6 +211,11 @@ async def plant(storage: Storage, parents: Sequence[int | None], unpublished: Se
     tree = outcome.value
     assert isinstance(tree, Tree)
     return tree
+
+
+def batched(nodes: Sequence[Node], size: int) -> list[Sequence[Node]]:
+    """SQLite takes so many arguments, and not more."""
+    return [nodes[start : start + size] for start in range(0, len(nodes), size)]
 
 
 def grown(parents: Sequence[int | None], unpublished: Sequence[int], last_id: int) -> list[Node]:
@@ -501,3 +510,62 @@ async def test_a_page_forward_is_one_statement_and_one_backward_two(storage: Sto
     assert len(rows.statements) == 1
     await opened(rows, tree, Asked(), Page(last=5, before=middle))
     assert len(rows.statements) == 3
+
+
+class Metered:
+    """Rows of SQLite, and the steps of its machine that they took: the same on every computer."""
+
+    engine = "sqlite"
+
+    def __init__(self, url: str) -> None:
+        self._connection = sqlite3.connect(url.removeprefix("sqlite:///"))
+        self._statements = Statements(sqlite.dialect())
+        self._connection.set_progress_handler(self._step, 1)
+        self.steps = 0
+
+    def _step(self) -> int:
+        self.steps += 1
+        return 0
+
+    async def rows(self, statement: sa.Executable) -> Sequence[Row]:
+        compiled = self._statements(statement)
+        return self._connection.execute(compiled.sql, compiled.arguments).fetchall()
+
+    async def steps_of(self, tree: Tree, asked: Asked, page: Page) -> int:
+        self.steps = 0
+        assert len((await opened(self, tree, asked, page)).rows) == 20
+        return self.steps
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def crowned(size: int) -> list[int | None]:
+    """Parents of a tree with replies at all depths, most of them folded in the window, and more the larger it is."""
+    choose = random.Random(1)
+    return [number and choose.choice((number, choose.randint(1, number), None)) for number in range(size)]
+
+
+@pytest.mark.parametrize("sort", Sort)
+@pytest.mark.parametrize("analyzed", [False, True])
+async def test_a_page_of_a_tree_ten_times_as_large_takes_no_more_steps(
+    sqlite_url: str, sort: Sort, analyzed: bool
+) -> None:
+    async with Storage.at(sqlite_url) as storage:
+        trees = [await plant(storage, crowned(size)) for size in (300, 3_000)]
+        if analyzed:
+            await storage.rows(sa.text("ANALYZE"))
+    asked = Asked(sort=sort, shape=Shape(3, 2))
+    rows = Metered(sqlite_url)
+    for kind in ("first", "middle", "last"):
+        small, large = [await rows.steps_of(tree, asked, page_of(tree, asked, kind)) for tree in trees]
+        assert large < 1.5 * small, kind
+    rows.close()
+
+
+def page_of(tree: Tree, asked: Asked, kind: str) -> Page:
+    if kind == "last":
+        return Page(last=20)
+    nodes = [row.node for row in defined(tree, asked)]
+    middle = Place(asked.sort, nodes[len(nodes) // 2].key(asked.sort))
+    return Page(first=20, after=middle if kind == "middle" else None)
