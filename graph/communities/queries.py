@@ -6,6 +6,7 @@ from typing import Annotated
 import sqlalchemy as sa
 import strawberry
 
+from graph import text
 from graph.communities.types import Community, CommunityConnection
 from graph.errors import request_error
 from graph.execution.fields import Asking, Columns, batched
@@ -32,7 +33,9 @@ async def load_community(
         key = key_or_error(id, "Community")
         found = (await by_keys(asking, wanted, [key])).get(key)
     else:
-        statement = sa.select(*wanted.list).where(communities.c.slug == slug, Community.see.where(asking.audience))
+        # Cleaned, because not every text that JSON can hold can be compared by a database.
+        mine = communities.c.slug == text.clean(slug or "")
+        statement = sa.select(*wanted.list).where(mine, Community.see.where(asking.audience))
         found = next(iter(await asking.rows.rows(statement)), None)
     return [found for _ in owners]
 
