@@ -163,7 +163,9 @@ _moderates_comment = some(_moderates_everything, Among(comments.c.community_id, 
 SEE_USER: Final = every()
 # An account, and the secrets that open it, are shown to nobody else.
 SEE_VIEWER: Final = Own(users.c.id)
-SEE_TOKEN: Final = every(Own(tokens.c.user_id), Missing(tokens.c.revoked_at))
+_own_token = every(Own(tokens.c.user_id), Missing(tokens.c.revoked_at))
+SEE_SESSION: Final = every(_own_token, is_(tokens.c.kind, "SESSION"))
+SEE_API_TOKEN: Final = every(_own_token, is_(tokens.c.kind, "API"))
 
 SEE_COMMUNITY: Final = some(
     is_(communities.c.visibility, "PUBLIC"),

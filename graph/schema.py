@@ -13,7 +13,7 @@ from graph.comments.queries import CommentQueries
 from graph.comments.types import Comment
 from graph.communities.mutations import CommunityMutations
 from graph.communities.queries import CommunityQueries
-from graph.communities.types import Community
+from graph.communities.types import Community, CommunityMembership
 from graph.context import Info
 from graph.errors import ERROR_TYPES, request_error
 from graph.execution.fields import Entity, all_columns
@@ -24,14 +24,18 @@ from graph.posts.types import Post, Revision
 from graph.scalars import SCALARS
 from graph.users.mutations import UserMutations
 from graph.users.queries import UserQueries
-from graph.users.types import User
+from graph.users.types import ApiToken, Session, User, Viewer
 
 NODES: dict[str, type[Entity]] = {
+    "ApiToken": ApiToken,
     "Comment": Comment,
     "Community": Community,
+    "CommunityMembership": CommunityMembership,
     "Post": Post,
     "Revision": Revision,
+    "Session": Session,
     "User": User,
+    "Viewer": Viewer,
 }
 
 

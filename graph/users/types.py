@@ -7,7 +7,7 @@ from urllib.parse import quote
 import strawberry
 
 from graph import pages
-from graph.access import SEE_TOKEN, SEE_USER, SEE_VIEWER
+from graph.access import SEE_API_TOKEN, SEE_SESSION, SEE_USER, SEE_VIEWER
 from graph.execution.fields import Asking, Columns, Entity, batched, carried, value
 from graph.nodes import Node, global_id, one
 from graph.pages import After, Before, First, Last
@@ -56,7 +56,7 @@ def is_current(root: Entity, info: strawberry.Info) -> bool:
 @strawberry.type(description="A signed-in browser, app or device of the viewer.")
 class Session(Node, Entity):
     table = tokens
-    see = SEE_TOKEN
+    see = SEE_SESSION
 
     id: strawberry.ID = global_id("Session", tokens.c.id)
     device: str | None = value(tokens.c.name, description="What the client called itself when it signed in.")
@@ -70,7 +70,7 @@ class Session(Node, Entity):
 )
 class ApiToken(Node, Entity):
     table = tokens
-    see = SEE_TOKEN
+    see = SEE_API_TOKEN
 
     id: strawberry.ID = global_id("ApiToken", tokens.c.id)
     name: str = value(tokens.c.name, description="What the token is for, in the viewer's words.")
@@ -109,11 +109,9 @@ class ApiTokenConnection:
 LATEST_FIRST = pages.Order("tokens", (tokens.c.created_at, tokens.c.id), descending=True)
 
 
-async def _tokens_of(
-    asking: Asking, owners: Sequence[Row], wanted: Columns, kind: str, asked: pages.Slice
-) -> list[pages.Page]:
+async def _tokens_of(asking: Asking, owners: Sequence[Row], wanted: Columns, asked: pages.Slice) -> list[pages.Page]:
     people = [person for (person,) in owners]
-    where = [tokens.c.kind == kind, SEE_TOKEN.where(asking.audience)]
+    where = [wanted.entity.see.where(asking.audience)]
     return await pages.page_per_owner(asking, wanted, LATEST_FIRST, asked, tokens.c.user_id, people, where)
 
 
@@ -128,7 +126,7 @@ async def load_sessions(
     last: Last = strawberry.UNSET,
     before: Before = strawberry.UNSET,
 ) -> list[pages.Page]:
-    return await _tokens_of(asking, owners, wanted, "SESSION", pages.Slice.of(first, after, last, before))
+    return await _tokens_of(asking, owners, wanted, pages.Slice.of(first, after, last, before))
 
 
 async def load_api_tokens(
@@ -142,7 +140,7 @@ async def load_api_tokens(
     last: Last = strawberry.UNSET,
     before: Before = strawberry.UNSET,
 ) -> list[pages.Page]:
-    return await _tokens_of(asking, owners, wanted, "API", pages.Slice.of(first, after, last, before))
+    return await _tokens_of(asking, owners, wanted, pages.Slice.of(first, after, last, before))
 
 
 @strawberry.type(description="The viewer's preferences.")

@@ -38,7 +38,8 @@ def rows_of_all_kinds() -> Iterator[tuple[sa.Table, list[dict[str, Any]]]]:
     visibilities = zip(COMMUNITIES, ("PUBLIC", "PRIVATE", "PRIVATE"), strict=True)
     yield communities, [row(communities, id=key, visibility=visibility) for key, visibility in visibilities]
     yield memberships, [row(memberships, community_id=c, user_id=u) for c, u in product(COMMUNITIES, PEOPLE)]
-    yield tokens, [row(tokens, user_id=user, revoked_at=at) for user, at in product(PEOPLE, (None, 1))]
+    kinds = product(PEOPLE, ("SESSION", "API"), (None, 1))
+    yield tokens, [row(tokens, user_id=user, kind=kind, revoked_at=at) for user, kind, at in kinds]
     states = product(("DRAFT", "PUBLISHED", "REMOVED"), (None, *COMMUNITIES), PEOPLE[:2])
     written = [row(posts, state=state, community_id=c, author_id=author) for state, c, author in states]
     yield posts, written
