@@ -88,7 +88,7 @@ class Order:
         except (ValueError, TypeError) as wrong:
             raise request_error("This cursor is malformed.", "CURSOR_INVALID") from wrong
         fits = len(values) == len(self.columns) and all(
-            isinstance(value, column.type.python_type) and not isinstance(value, bool)
+            isinstance(value, column.type.python_type) and _storable(value)
             for value, column in zip(values, self.columns, strict=False)
         )
         if name != self.name or not fits:
@@ -108,6 +108,13 @@ class Order:
     def clauses(self, *, backward: bool) -> list[sa.ColumnElement[Any]]:
         downward = self.descending != backward
         return [column.desc() if downward else column.asc() for column in self.columns]
+
+
+def _storable(value: object) -> bool:
+    """Whether both engines can compare their columns with it."""
+    if isinstance(value, int):
+        return not isinstance(value, bool) and -(2**63) <= value < 2**63
+    return not isinstance(value, str) or "\x00" not in value
 
 
 @dataclass(slots=True)

@@ -1,10 +1,11 @@
+import json
 from typing import Any
 
 import pytest
 
 from graph.communities import actions
 from graph.context import Viewer
-from graph.ids import global_id
+from graph.ids import encoded, global_id
 
 
 @pytest.fixture
@@ -98,6 +99,24 @@ async def test_communities_and_members_are_paged_both_ways(site: Any, founded: A
 async def test_a_wrong_way_to_ask_is_the_clients_error(site: Any, arguments: str, code: str) -> None:
     answer = await site.answer(f"{{ community{arguments} {{ id }} }}")
     assert [error.extensions["code"] for error in answer.errors] == [code]
+
+
+@pytest.mark.parametrize(
+    "place", ["[]", "{}", "7", '["communities"]', '["communities",7]', '["other","open"]', '["communities","\\u0000"]']
+)
+async def test_a_cursor_that_was_never_given_out_is_the_clients_error(site: Any, founded: Any, place: str) -> None:
+    asked = "query ($after: Cursor) { communities(after: $after) { nodes { slug } } }"
+    answer = await site.answer(asked, after=encoded(place))
+    assert [error.extensions["code"] for error in answer.errors] == ["CURSOR_INVALID"]
+
+
+@pytest.mark.parametrize("place", [2**63, -(2**63) - 1, True, 1.5])
+async def test_a_cursor_of_no_number_that_a_database_holds_is_the_clients_error(
+    site: Any, founded: Any, place: Any
+) -> None:
+    asked = 'query ($after: Cursor) { community(slug: "open") { members(after: $after) { nodes { role } } } }'
+    answer = await site.answer(asked, after=encoded(json.dumps(["members", place])))
+    assert [error.extensions["code"] for error in answer.errors] == ["CURSOR_INVALID"]
 
 
 @pytest.mark.parametrize("slug", ["none", "", "OPEN", "\x00", "\ud800"])
