@@ -1,0 +1,153 @@
+"""Serving until one is told to stop: Ctrl-C and SIGTERM end it well, in a few seconds at most."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Final
+
+import uvicorn
+
+from graph import logs
+from graph.app import create_app, public_url
+from graph.commands.console import say
+from graph.commands.databases import make_ready, opened
+from graph.commands.failures import Failure
+from graph.settings import Settings, masked
+
+STOP_SECONDS: Final = 3  # for requests under way and for sockets to say goodbye; then they are cut
+BACKLOG: Final = 2048  # connections that wait to be accepted
+
+
+class Server(uvicorn.Server):
+    """Says when it can be reached, and takes being told to stop for a good end."""
+
+    def __init__(self, config: uvicorn.Config, reached: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._reached = reached
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._reached()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A second Ctrl-C does not wait for anybody."""
+        # Uvicorn's own would raise the signal again at the end, and the exit code would speak of a failure.
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+
+
+def run(settings: Settings) -> None:
+    """The whole command: the port first, so that what cannot be served changes nothing.  Raises Failure."""
+    configure_logs(settings)
+    sockets = listening(settings.host, settings.port)
+    with closing_all(sockets):
+        make_ready(settings)
+        serve(settings, sockets, lambda: _tell(settings))
+
+
+def _tell(settings: Settings) -> None:
+    address = public_url(settings)
+    say(f"Serving {masked(settings.database_url)}")
+    say(f"GraphQL  {address}/graphql")
+    say(f"Live     {address.replace('http', 'ws', 1)}/graphql  (graphql-transport-ws)")
+    say("Ctrl-C ends it.")
+
+
+def server_for(settings: Settings, reached: Callable[[], None]) -> Server:
+    config = uvicorn.Config(
+        create_app(settings),
+        log_config=None,
+        log_level="debug" if settings.log_level == "debug" else "warning",
+        access_log=settings.log_level == "debug",
+        lifespan="on",
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    return Server(config, reached)
+
+
+def serve(settings: Settings, sockets: list[socket.socket], reached: Callable[[], None]) -> None:
+    """Serve a database that is ready, until told to stop; `reached` is called when clients can connect.
+
+    Raises Failure where the database cannot be opened.
+    """
+    configure_logs(settings)
+    asyncio.run(_try(settings))
+    server_for(settings, reached).run(sockets)
+
+
+def configure_logs(settings: Settings) -> None:
+    logs.configure(settings.log_level)
+    for name in ("alembic", "databases"):  # they tell of every step
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+async def _try(settings: Settings) -> None:
+    """What would go wrong while the server starts is said before, in a sentence."""
+    async with opened(settings):
+        pass
+
+
+def listening(host: str, port: int) -> list[socket.socket]:
+    """Sockets for all addresses of the host, ours from now on.  Raises Failure, which says what to do."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise Failure(f"This machine knows no address {host}.  Name another one with --host.") from error
+    sockets: list[socket.socket] = []
+    refused: OSError | None = None
+    for family, kind, protocol, _, address in dict.fromkeys(found):
+        try:
+            sockets.append(_bound(socket.socket(family, kind, protocol), address))
+        except OSError as error:
+            refused = error
+            if error.errno == errno.EADDRINUSE:
+                break
+    if refused is not None and (refused.errno == errno.EADDRINUSE or not sockets):
+        for each in sockets:
+            each.close()
+        raise Failure(_refusal(refused, host, port)) from refused
+    return sockets
+
+
+def _bound(opened: socket.socket, address: tuple[object, ...]) -> socket.socket:
+    with contextlib.ExitStack() as on_failure:
+        on_failure.callback(opened.close)
+        if sys.platform != "win32":  # where it would let two programs share a port
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if opened.family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.bind(address)
+        # At once: what is only bound can be bound a second time.
+        opened.listen(BACKLOG)
+        opened.setblocking(False)
+        on_failure.pop_all()
+    return opened
+
+
+def _refusal(error: OSError, host: str, port: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        other = port + 1 if port < 65_535 else port - 1
+        return (
+            f"Port {port} of {host} is taken by another program.  "
+            f"Stop that one, or choose another port, like --port {other}."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"Port {port} may not be used by you.  Choose one above 1023, like --port 8000."
+    return f"{host} port {port} cannot be used: {error.strerror}.  Name another address with --host."
+
+
+@contextlib.contextmanager
+def closing_all(sockets: list[socket.socket]) -> Iterator[None]:
+    """So that a command that fails before it serves leaves nothing open."""
+    try:
+        yield
+    finally:
+        for each in sockets:
+            each.close()
