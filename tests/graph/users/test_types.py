@@ -1,5 +1,8 @@
 from typing import Any
 
+from graph.context import Context, Viewer
+from graph.ids import global_id
+from graph.schema import schema
 from graph.users import actions
 from graph.users.tokens import new_secret
 
@@ -58,3 +61,26 @@ async def test_nobody_sees_another_persons_tokens(site: Any) -> None:
     assert await site.ask("{ viewer { apiTokens { nodes { name } } } }", admin) == {
         "viewer": {"apiTokens": {"nodes": []}}
     }
+
+
+async def test_an_account_and_its_tokens_are_found_by_id_by_their_owner_alone(site: Any) -> None:
+    greg_id = await site.person("greg", password_hash="hash")
+    greg = await site.viewer(greg_id)
+    admin = await site.viewer(await site.person("ada", role="ADMIN"))
+    await tokens_of(site, greg, "a")
+    kinds = {"Viewer": greg_id, "ApiToken": 1, "Session": 1, "User": greg_id}
+    assert [await node_of(site, greg, kind, key) for kind, key in kinds.items()] == ["Viewer", "ApiToken", None, "User"]
+    assert [await node_of(site, admin, kind, key) for kind, key in kinds.items()] == [None, None, None, "User"]
+
+
+async def node_of(site: Any, viewer: Viewer, kind: str, key: int) -> str | None:
+    """The `__typename` of what the whole schema finds by this id."""
+    context = Context(site.services, viewer)
+    await context.read_anew()
+    asked = f'{{ node(id: "{global_id(kind, key)}") {{ __typename }} }}'
+    answer = await schema.execute(asked, context_value=context)
+    await context.view.aclose()
+    assert not answer.errors, answer.errors
+    assert answer.data is not None
+    found = answer.data["node"]
+    return None if found is None else str(found["__typename"])
