@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import sqlalchemy as sa
 import strawberry
 
+from graph import text
 from graph.errors import request_error
 from graph.execution.fields import Asking, Columns, batched
 from graph.nodes import by_keys, key_or_error
@@ -43,7 +44,7 @@ async def load_post(
         key = key_or_error(id, "Post")
         found = (await by_keys(asking, wanted, [key])).get(key)
     else:
-        statement = sa.select(*wanted.list).where(posts.c.slug == slug, Post.see.where(asking.audience))
+        statement = sa.select(*wanted.list).where(posts.c.slug == text.clean(slug or ""), Post.see.where(asking.audience))
         found = next(map(tuple, await asking.rows.rows(statement)), None)
     return [found for _ in owners]
 
