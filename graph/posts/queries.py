@@ -44,7 +44,9 @@ async def load_post(
         key = key_or_error(id, "Post")
         found = (await by_keys(asking, wanted, [key])).get(key)
     else:
-        statement = sa.select(*wanted.list).where(posts.c.slug == text.clean(slug or ""), Post.see.where(asking.audience))
+        statement = sa.select(*wanted.list).where(
+            posts.c.slug == text.clean(slug or ""), Post.see.where(asking.audience)
+        )
         found = next(map(tuple, await asking.rows.rows(statement)), None)
     return [found for _ in owners]
 
