@@ -139,6 +139,7 @@ class Delivery:
         self._send = send
         self._seen: Vector | None = None
         self._recheck = False
+        self.following = False  # whether everything from now on is delivered
         self._patience: asyncio.Timeout | None = None
 
     async def run(self) -> None:
@@ -165,6 +166,7 @@ class Delivery:
         """Deliver from this place on; gives where to begin anew, or None at the end."""
         try:
             async with self._services.tail.follow(self._stream.topics, vector) as follower:
+                self.following = True
                 await self._deliver(follower)
                 return None
         except Expired as expired:

@@ -157,11 +157,13 @@ class CommentAdded(ThreadEvent):
     description="Text or status changed; a deleted comment that has replies becomes a tombstone by this event."
 )
 class CommentChanged(ThreadEvent):
+    post_key: strawberry.Private[int]
     comment_key: strawberry.Private[int]
     by: strawberry.Private[int | None]
     mutation_id: strawberry.Private[str | None]
     client_mutation_id: str | None = mutation_id_field()
     comment: Comment | None = one("comment_key", lambda: Comment, description="The comment as it is now.")
+    post: Post | None = post_field()
     changed: list[ContentAspect] = strawberry.field(description="What changed.")
 
 
@@ -222,7 +224,7 @@ async def project(asking: Asking, entry: Entry, cursor: str, *, post_id: int, br
         case CommentAddedEvent():
             return CommentAdded(**told, post_key=post_id, comment_key=key, log_position=entry.position)
         case CommentChangedEvent(changed=changed):
-            return CommentChanged(**told, comment_key=key, changed=_aspects(changed))
+            return CommentChanged(**told, post_key=post_id, comment_key=key, changed=_aspects(changed))
     return CommentRemoved(**told, post_key=post_id, comment_key=key)
 
 

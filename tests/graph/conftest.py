@@ -1,9 +1,11 @@
 """A site without its doors: people act and ask as themselves, on each engine, under a clock that only tests move."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import orjson
 import pytest
 import strawberry
 from argon2 import PasswordHasher
@@ -11,13 +13,20 @@ from graphql import OperationDefinitionNode, parse
 from strawberry.schema.config import StrawberryConfig
 
 from graph.change import Action, Changes, Key
+from graph.comments import actions as comment_actions
+from graph.comments import rules as comment_rules
 from graph.communities.mutations import CommunityMutations
 from graph.communities.queries import CommunityQueries
 from graph.context import Context, Services, Viewer
 from graph.errors import ERROR_TYPES
+from graph.execution.answers import Answer, Engine, Request
 from graph.execution.fields import Asking
 from graph.execution.plans import Plan, compile_plan
+from graph.live import LiveDoor, Member
+from graph.posts import actions as post_actions
+from graph.posts import rules as post_rules
 from graph.scalars import SCALARS
+from graph.schema import schema
 from graph.storage.database import Storage
 from graph.storage.rows import Row
 from graph.storage.tables import events
@@ -25,7 +34,12 @@ from graph.users import actions, passwords
 from graph.users.authentication import authenticate, viewer_of
 from graph.users.mutations import UserMutations
 from graph.users.queries import UserQueries
+from subscriptions import session
 from subscriptions.brokers.memory import MemoryBroker
+from subscriptions.fanout import Fanout
+from subscriptions.follow import Tail
+from subscriptions.session import Delivery
+from subscriptions.stream import Stream, StreamEnds
 
 T = TypeVar("T")
 
@@ -55,7 +69,7 @@ class Site:
     told: list[str] = field(default_factory=list)  # topics, as the doorbell rang
 
     def __post_init__(self) -> None:
-        broker = MemoryBroker()
+        broker = self.broker = MemoryBroker()
         broker.listen(lambda topics: self.told.extend(topics or ()))
         changes = Changes(self.storage, broker, lambda: self.now)
         self.services = Services(self.storage, changes, lambda: self.now, "https://palabre.test", 30 * DAY)
@@ -120,3 +134,121 @@ async def site(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     site = Site(storage)
     yield site
     await site.services.changes.finish()
+
+
+class Watch:
+    """A subscription as its client sees it, delivered as sessions do, without a socket."""
+
+    def __init__(self, community: "Community", stream: Stream, member: Member) -> None:
+        self.frames: list[dict[str, Any]] = []
+        self.errors: Any = None
+        self._news = asyncio.Event()
+        self._delivery = Delivery(community.live, member, stream, self._take)
+        self._task = asyncio.create_task(self._run())
+
+    @property
+    def ended(self) -> bool:
+        return self._task.done()
+
+    @property
+    def following(self) -> bool:
+        return self._delivery.following or self.ended
+
+    @property
+    def cursor(self) -> str | None:
+        return self.frames[-1]["cursor"] if self.frames else None
+
+    async def until(self, met: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not met() and not self.ended:
+                self._news.clear()
+                await self._news.wait()
+
+    async def frame(self, number: int) -> dict[str, Any]:
+        """The frame with this number, from 0, once it is there."""
+        await self.until(lambda: len(self.frames) > number)
+        return self.frames[number]
+
+    async def end(self) -> None:
+        async with asyncio.timeout(10):
+            await asyncio.wait([self._task])
+
+    async def leave(self) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        try:
+            await self._delivery.run()
+        except StreamEnds as end:
+            self.errors = orjson.loads(end.errors)
+        finally:
+            self._news.set()
+
+    async def _take(self, payload: bytes) -> None:
+        result = orjson.loads(payload)
+        assert "errors" not in result, result
+        [event] = result["data"].values()
+        self.frames.append(event)
+        self._news.set()
+
+
+class Community(Site):
+    """A site with the whole schema, both executions and live delivery."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.engine = Engine(schema)
+        self.door = LiveDoor(self.engine, self.services)
+        self.tail = Tail(self.storage, self.broker, self.door.on_access, poll_seconds=0.2)
+        self.live = session.Services(self.tail, Fanout(), self.door, heartbeat_seconds=30)
+
+    async def whole(self, text: str, viewer: Viewer = NOBODY, **variables: Any) -> Answer:
+        """The whole answer.  A query that is planned is executed by Strawberry too, and both must agree."""
+        request = Request(text, variables)
+        answer = await self.engine.answer(request, Context(self.services, viewer))
+        if answer.planned:
+            document = self.engine.documents.read(text)
+            operation = document.operation(None)
+            other = await self.engine._executed(document, operation, request, Context(self.services, viewer))
+            assert (other.data, other.errors) == (answer.data, answer.errors)
+        return answer
+
+    async def data(self, text: str, viewer: Viewer = NOBODY, **variables: Any) -> Any:
+        answer = await self.whole(text, viewer, **variables)
+        assert not answer.errors, answer.errors
+        return answer.data
+
+    async def follow(self, text: str, viewer: Viewer = NOBODY, **variables: Any) -> Watch:
+        member = Member(viewer)
+        stream = await self.door.begin(member, {"query": text, "variables": variables})
+        assert not isinstance(stream, bytes)
+        return Watch(self, stream, member)
+
+    async def settled(self, watches: Iterable[Watch]) -> None:
+        """Every one of them follows by now."""
+        async with asyncio.timeout(10):
+            while any(not watch.following for watch in watches):  # noqa: ASYNC110  nobody is told of a join
+                await asyncio.sleep(0)
+
+    async def publish(self, author: Viewer, title: str = "Faut-il publier ?", **given: Any) -> int:
+        """A post's key."""
+        written = post_rules.written(given.pop("body", "Oui, sous son nom."))
+        return await self.act(
+            lambda change: post_actions.create_post(change, title=title, written=written, **given), author
+        )
+
+    async def answer_post(self, author: Viewer, post: int, body: str = "+1", parent: int | None = None) -> int:
+        """A comment's key."""
+        written = comment_rules.written(body)
+        return await self.act(
+            lambda change: comment_actions.add_comment(change, post_id=post, parent_id=parent, written=written), author
+        )
+
+
+@pytest.fixture
+async def community(storage: Storage) -> AsyncIterator[Community]:
+    community = Community(storage)
+    async with community.tail:
+        yield community
+    await community.services.changes.finish()
