@@ -3,6 +3,7 @@
 A task that only asks holds no connection; one is held from the first statement of a transaction to its end.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Protocol
@@ -134,6 +135,7 @@ class PooledConnection(ConnectionBackend):
         if self.pinned is None:
             options = dict(self.transaction_options or {})
             reads = bool(options.pop("readonly", reads))
+            self._loop = asyncio.get_running_loop()
             self.pinned = await self._pool.pin(reads=reads, **options)
         return self.pinned
 
@@ -151,13 +153,10 @@ class PooledConnection(ConnectionBackend):
         return await (await self.pin()).run(job)
 
     def __del__(self) -> None:
-        # A task that ended without ending its transaction.
-        if self.pinned is not None:
+        # A task that ended without ending its transaction; collected in whatever thread.
+        if self.pinned is not None and not self._loop.is_closed():
             logger.error("a transaction was neither committed nor rolled back: rolling it back")
-            try:
-                self.pinned.abandon()
-            except RuntimeError:  # the loop is gone, and its connections with it
-                logger.debug("its loop has ended", exc_info=True)
+            self._loop.call_soon_threadsafe(self.pinned.abandon)
 
 
 class PooledTransaction(TransactionBackend):

@@ -36,6 +36,9 @@ def migrate(url: str) -> list[str]:
 
 def schema_version(url: str) -> str | None:
     """None where nothing was migrated yet."""
+    engine, address, _ = parse(url)
+    if engine == "sqlite" and not Path(path_of(address)).exists():
+        return None  # asking makes no file
     return _on(url, _version)
 
 

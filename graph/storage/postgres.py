@@ -89,6 +89,13 @@ def is_lost(connection: Connection, error: BaseException) -> bool:
     return connection.is_closed() or isinstance(error, SHUTDOWNS)
 
 
+async def _farewell(place: Place) -> None:
+    connection, place.connection = place.connection, None
+    if connection is not None:
+        with contextlib.suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await connection.close(timeout=GRACE_SECONDS)  # cuts it when the server does not answer
+
+
 class PostgreSQL:
     """The connections of this process to one database."""
 
@@ -102,6 +109,7 @@ class PostgreSQL:
         self._share([])
 
     def _share(self, places: list[Place]) -> None:
+        self._all = places
         self._places = Slots("connection", places, wait_seconds=self._limits.wait_seconds)
 
     async def open(self) -> None:
@@ -114,17 +122,14 @@ class PostgreSQL:
 
     async def close(self) -> None:
         """Lets what runs come to its end within `wait_seconds`, then cuts it."""
-        closing = self.task(self._places.close())
         try:
             async with asyncio.timeout(self._limits.wait_seconds):
-                await asyncio.shield(closing)
+                await self._places.close()
         except TimeoutError:
-            for task in self._tasks - {closing}:
-                task.cancel()
-        for place in await closing:
-            if place.connection is not None:
-                await place.connection.close(timeout=GRACE_SECONDS)
-                place.connection = None
+            for place in self._all:
+                if place.connection is not None:
+                    place.connection.terminate()
+        await asyncio.gather(*(_farewell(place) for place in self._all))
 
     async def rows(self, statement: sa.Executable) -> list[Row]:
         """One statement by itself."""
@@ -285,14 +290,11 @@ class PostgreSQL:
 
 async def _roll_back(connection: Connection) -> None:
     """Also where there is nothing to roll back: after a cancellation one cannot tell whether BEGIN arrived."""
-    while True:
-        try:
+    while not connection.is_closed():
+        # The driver refuses while it stops, in the background, a statement whose task was cancelled.
+        with contextlib.suppress(asyncpg.InterfaceError):
             await connection.execute("ROLLBACK")
             return
-        except asyncpg.InterfaceError:
-            # A statement whose task was cancelled is being stopped in the background.
-            if connection.is_closed():
-                raise
         await asyncio.sleep(CANCELLING_PAUSE_SECONDS)
 
 
@@ -369,14 +371,15 @@ class Pinned:
         self._pool, self._place, self._reads = pool, place, reads
         self._options: dict[str, Any] = {"isolation": isolation, "deferrable": deferrable}
         self._lock = asyncio.Lock()
-        self._begun = self._over = False
+        self._connection: Connection | None = None
+        self._over = False
         self._running: asyncio.Task[Any] | None = None
 
     @property
     def raw(self) -> Connection:
-        if self._place.connection is None:
+        if self._connection is None:
             raise NotConnected("the transaction has not begun")
-        return self._place.connection
+        return self._connection
 
     async def run(self, job: Job[T]) -> T:
         if not self._reads:
@@ -411,11 +414,22 @@ class Pinned:
         async with self._lock:
             if self._over:
                 raise NotConnected("the transaction has ended")
+            if self._connection is None:
+                self._connection = await self._begun()
+            return await job(self._connection)
+
+    async def _begun(self) -> Connection:
+        while True:
+            used_before = self._place.connection is not None
             connection = await self._pool.ready(self._place)
-            if not self._begun:
-                self._begun = True
+            try:
                 await begin(connection, reads=self._reads, **self._options)
-            return await job(connection)
+                return connection
+            except Exception as error:
+                # One that the server has dropped since it was last used: a new one will do.
+                if not (used_before and is_lost(connection, error)):
+                    raise
+                connection.terminate()
 
     async def _end(self, how: Job[None]) -> None:
         if self._over:
@@ -423,8 +437,8 @@ class Pinned:
         self._over = True
         async with self._lock:
             try:
-                if self._begun and self._place.connection is not None:
-                    await how(self._place.connection)
+                if self._connection is not None:
+                    await how(self._connection)
             finally:
                 self._pool.give_back(self._place)
 

@@ -57,17 +57,17 @@ class Slots(Generic[T]):
         else:
             turn.cancel()
 
-    async def close(self) -> list[T]:
-        """All items, once those in use have come back; later or waiting takers get NotConnected."""
+    async def close(self) -> None:
+        """Returns once all items have come back; later or waiting takers get NotConnected."""
         self._closed = True
         for turn in self._waiting:
             if not turn.done():
                 turn.set_exception(NotConnected("the database is not connected"))
         self._waiting.clear()
-        back = list(self._idle)
-        self._idle.clear()
-        while len(back) < self.size:
-            turn = asyncio.get_running_loop().create_future()
+        await self._wait_for_all()
+
+    async def _wait_for_all(self) -> None:
+        for _ in range(self.size - len(self._idle)):
+            turn: asyncio.Future[T] = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
-            back.append(await turn)
-        return back
+            await turn

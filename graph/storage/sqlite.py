@@ -60,6 +60,8 @@ class Worker(aiosqlite.Connection):
     def begin(self, job: Job[T]) -> "asyncio.Future[T]":
         """Queue a job for the thread.  Wait for the future with `finished`: it must not be cancelled itself."""
         # aiosqlite has methods for single statements; its queue takes any function.
+        if not self.is_open():
+            raise NotConnected("the database was disconnected meanwhile")
         self._queued += 1
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._tx.put_nowait((future, partial(self._do, self._queued, job)))
@@ -79,6 +81,9 @@ class Worker(aiosqlite.Connection):
         """Stop what runs and what is queued, not what will be."""
         self._stopped = self._queued
         self._conn.interrupt()
+
+    def is_open(self) -> bool:
+        return self._connection is not None
 
     # The rest runs in the thread.
 
@@ -250,14 +255,12 @@ class SQLite:
 
     async def close(self) -> None:
         """Lets what runs come to its end within `wait_seconds`, then stops it."""
-        back = asyncio.gather(self._readers.close(), self._writers.close())
         try:
             async with asyncio.timeout(self._limits.wait_seconds):
-                await asyncio.shield(back)
+                await asyncio.gather(self._readers.close(), self._writers.close())
         except TimeoutError:
             for worker in self._workers:
                 worker.stop_job()
-            await back
         await self._shut()
 
     async def _shut(self) -> None:
@@ -337,7 +340,7 @@ class Pinned:
 
     def abandon(self) -> None:
         """Stop what runs and roll back, without waiting; a second end is none."""
-        if not self._over:
+        if not self._over and self.raw.is_open():
             self.raw.stop_job()
             self._ending(Worker.roll_back).add_done_callback(_unheard)
 
