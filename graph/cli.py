@@ -73,7 +73,7 @@ def demo(
     """Serve a sample discussion, in French and in English; it is made the first time."""
     from graph.commands import demo
 
-    demo.run(settings)
+    demo.check() if check else demo.run(settings)
 
 
 @app.command()

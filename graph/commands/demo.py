@@ -2,22 +2,73 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from tempfile import TemporaryDirectory
 from typing import Final
 
+from rich.console import Console
+
 from graph import app, ids
+from graph.check import MainJob, StepFailed
+from graph.client import Client
 from graph.commands.console import say
 from graph.commands.databases import make_ready, opened
 from graph.commands.failures import Failure
 from graph.commands.people import new_token
-from graph.commands.serving import closing_all, configure_logs, listening, serve
+from graph.commands.serving import closing_all, configure_logs, listening, serve, served
 from graph.exchange.demo import demo_discussion
 from graph.exchange.replay import VISITOR_HANDLE, Loaded, OtherContent, load_demo
-from graph.settings import Settings, masked
+from graph.settings import Settings, masked, settings_from
+from graph.storage.migrate import migrate
 
 TOKEN_LIFETIME: Final = timedelta(days=30)  # a new one is made at each start
 
 QUERY: Final = "{ post(id: %s) { title thread(first: 5) { edges { depth node { bodyText } } liveCursor } } }"
+
+
+CHECKED_POST: Final = "publier-pour-etre-reconnu"
+WRITERS: Final = ("yasmine", "greg")
+
+
+def check() -> None:
+    """Do the main job once, in private: beside a demo that is served, and whatever the settings are.
+
+    Raises Failure, which says which step went wrong and what was seen.
+    """
+    asyncio.run(_check())
+
+
+async def _check() -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    async with private_job() as job:
+        console.print(f"The main job, once, at {job.reader.address}, with a database of its own:")
+        try:
+            async for step, seen in job.run():
+                console.print(f" [green]✓[/] {step}: {seen}")
+        except StepFailed as failed:
+            console.print(f" [red]✗[/] {failed.step}")
+            raise Failure(f"The check failed.  {failed}") from failed
+    console.print("Done: what one reads can be followed from there, and nothing is lost.")
+
+
+@asynccontextmanager
+async def private_job() -> AsyncIterator[MainJob]:
+    """The main job on a server that exists for the time of the block, on a free port of this machine."""
+    with TemporaryDirectory(prefix="palabre-") as folder, closing_all(listening("127.0.0.1", 0)) as sockets:
+        port: int = sockets[0].getsockname()[1]
+        settings = settings_from(
+            {}, {"database_url": f"sqlite:///{folder}/check.db", "port": port, "log_level": "error"}
+        )
+        configure_logs(settings)
+        await asyncio.to_thread(migrate, settings.database_url)
+        loaded = await load(settings)
+        names = {person.handle: person.name for person in demo_discussion().people}
+        address = app.public_url(settings)
+        first, second = [(names[each], Client(address, await new_token(settings, each, "check"))) for each in WRITERS]
+        async with served(settings, sockets):
+            yield MainJob(ids.global_id("Post", loaded.post_ids[CHECKED_POST]), Client(address), (first, second))
 
 
 def run(settings: Settings) -> None:

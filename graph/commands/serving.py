@@ -7,7 +7,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import FrameType
 from typing import Final
 
@@ -59,8 +59,8 @@ def _tell(settings: Settings) -> None:
     say("Ctrl-C ends it.")
 
 
-def server_for(settings: Settings, reached: Callable[[], None]) -> Server:
-    config = uvicorn.Config(
+def config_for(settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
         create_app(settings),
         log_config=None,
         log_level="debug" if settings.log_level == "debug" else "warning",
@@ -69,7 +69,6 @@ def server_for(settings: Settings, reached: Callable[[], None]) -> Server:
         backlog=BACKLOG,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    return Server(config, reached)
 
 
 def serve(settings: Settings, sockets: list[socket.socket], reached: Callable[[], None]) -> None:
@@ -79,7 +78,30 @@ def serve(settings: Settings, sockets: list[socket.socket], reached: Callable[[]
     """
     configure_logs(settings)
     asyncio.run(_try(settings))
-    server_for(settings, reached).run(sockets)
+    Server(config_for(settings), reached).run(sockets)
+
+
+class PrivateServer(Server):
+    """Within a program that has more to do: signals are that program's."""
+
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]  # all that is used of it
+        return contextlib.nullcontext()
+
+
+@contextlib.asynccontextmanager
+async def served(settings: Settings, sockets: list[socket.socket]) -> AsyncIterator[None]:
+    """Serve a database that is ready for the time of the block."""
+    reached = asyncio.Event()
+    server = PrivateServer(config_for(settings), reached.set)
+    serving = asyncio.create_task(server.serve(sockets))
+    waiting = asyncio.create_task(reached.wait())
+    await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
 
 
 def configure_logs(settings: Settings) -> None:
@@ -144,10 +166,10 @@ def _refusal(error: OSError, host: str, port: int) -> str:
 
 
 @contextlib.contextmanager
-def closing_all(sockets: list[socket.socket]) -> Iterator[None]:
+def closing_all(sockets: list[socket.socket]) -> Iterator[list[socket.socket]]:
     """So that a command that fails before it serves leaves nothing open."""
     try:
-        yield
+        yield sockets
     finally:
         for each in sockets:
             each.close()
