@@ -5,6 +5,8 @@
 """
 
 import asyncio
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +19,14 @@ from graph.refusals import Refusal
 from graph.settings import Settings, WrongSettings
 
 INTERRUPTED = 130  # what shells expect of a command that Ctrl-C has ended before it was done
+
+
+class Shape(StrEnum):
+    """As graph.exchange.shapes has them."""
+
+    MIXED = "mixed"
+    WIDE = "wide"
+    DEEP = "deep"
 
 
 class Commands(TyperGroup):
@@ -45,6 +55,8 @@ app = typer.Typer(
 )
 users_app = typer.Typer(help="Accounts, made by the operator.", no_args_is_help=True)
 app.add_typer(users_app, name="users")
+import_app = typer.Typer(help="Bring other sites' discussions in.", no_args_is_help=True)
+app.add_typer(import_app, name="import")
 
 Handle = Annotated[str, typer.Argument(help="The person's handle.")]
 
@@ -115,6 +127,41 @@ def create_token(
 
     databases.make_ready(settings)
     say(asyncio.run(people.new_token(settings, handle, name)))
+
+
+@import_app.command("wordpress")
+@takes_settings("database_url")
+def import_wordpress(
+    settings: Settings,
+    *,
+    file: Annotated[Path, typer.Argument(help="An export of WordPress, made under Tools > Export.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing, give the same report.")] = False,
+    source: Annotated[
+        str | None, typer.Option(help="What to remember the site by; without it, its address in the export.")
+    ] = None,
+) -> None:
+    """Bring in posts, comments and people; run it again to bring in what has come since."""
+    from graph.commands import loading
+
+    loading.bring_wordpress(settings, file, source=source, dry_run=dry_run)
+
+
+@app.command()
+@takes_settings("database_url")
+def load_sample(
+    settings: Settings,
+    *,
+    comments: Annotated[int, typer.Argument(min=1, max=10_000_000, help="How many.")],
+    shape: Annotated[
+        Shape, typer.Option(help="mixed: most answer an earlier one; wide: most answer the first; deep: each the last.")
+    ] = Shape.MIXED,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same discussion.")] = 1,
+) -> None:
+    """Add a post with made-up comments, to measure with, and print its id."""
+    from graph.commands import loading
+    from graph.exchange.shapes import TreeShape
+
+    loading.load_sample(settings, comments=comments, shape=TreeShape(shape.value), seed=seed)
 
 
 @app.command()

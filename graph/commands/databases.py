@@ -12,7 +12,7 @@ from graph.commands.console import note
 from graph.commands.failures import Failure, worded
 from graph.settings import Settings, masked
 from graph.storage.database import Storage, parse
-from graph.storage.migrate import migrate
+from graph.storage.migrate import migrate, newest_version, refuse_newer, schema_version
 from graph.storage.sqlite import path_of
 
 SQLITE_HEADER: Final = b"SQLite format 3\0"  # the first bytes of every database file
@@ -38,6 +38,25 @@ def make_ready(settings: Settings) -> list[str]:
     elif applied:
         note(f"{masked(url)} is now at version {applied[-1]}.")
     return applied
+
+
+def is_there(settings: Settings) -> bool:
+    """Whether there is a file; on PostgreSQL only connecting tells."""
+    file = file_of(settings.database_url)
+    return file is None or file.exists()
+
+
+def check_version(settings: Settings) -> None:
+    """For what must not change the database.  Raises Failure where it is not of this program's schema."""
+    file = file_of(settings.database_url)
+    if file is not None:
+        check_file(file)
+    with worded(settings.database_url):
+        found = schema_version(settings.database_url)
+        refuse_newer(found)
+    if found != newest_version():
+        place = masked(settings.database_url)
+        raise Failure(f"{place} is not of this version of Palabre.  Bring it there first: palabre migrate")
 
 
 def check_file(file: Path) -> None:
