@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -49,7 +49,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in the list: after a row, or with a final `~` after its whole branch.
+    """A place in the list: that of a row, or with a final `~` the one after its whole branch.
 
     It says where, not who: it stays good when its row goes.
     """
@@ -148,9 +148,11 @@ async def window(
 ) -> Window:
     """A page of what is shown below `base`, the path of a comment; None is the post.
 
-    `focus` is the path of a comment.  Where it is folded the way to it is shown all the same, and what hangs below
-    it as in a window of its own.  Without `after` and `before` the page begins there.  One that is not shown below
-    the base is as none.  `columns` are of the table of comments.
+    `focus` is the path of a comment.  Where it is folded the way to it is shown all the same, and below it as many
+    levels as in a window of its own.  Without `after` and `before` the page begins there.  One that is not shown
+    below the base is as none.  `columns` are of the table of comments.
+
+    One statement forward, two backward; one more for a focus, or where the place's own row is gone.
 
     Raises ValueError when a place of the page belongs to another order.
     """
@@ -195,7 +197,7 @@ class View:
         found = await read(rows, after, before, page.size + 1)
         met = [row for row in found if row.met]
         extra = len(met) > page.size
-        shown = met[: page.size] if page.last is None else met[len(met) - page.size :] if extra else met
+        shown = met[: page.size] if page.last is None else met[max(0, len(met) - page.size) :]
         return Window(
             rows=[self._row(row) for row in shown],
             context=self._context(shown[0], found) if shown else [],
@@ -215,10 +217,12 @@ class View:
         found: list[Walked] = []
         for piece in self.pieces:
             missing = count - sum(row.met for row in found)
-            if missing and isinstance(piece, Branch):
+            if not missing:
+                break
+            if isinstance(piece, Branch):
                 found += await forward(rows, self.walk, piece.between(after, before), missing)
-            elif missing:
-                found += [row for row in cast(tuple[Walked, ...], piece) if after < row.key < before][:missing]
+            else:
+                found += [row for row in piece if after < row.key < before][:missing]
         return found
 
     async def _last(self, rows: Rows, after: str, before: str, count: int) -> list[Walked]:
@@ -226,10 +230,12 @@ class View:
         found: list[Walked] = []
         for piece in reversed(self.pieces):
             missing = count - sum(row.met for row in found)
-            if missing and isinstance(piece, Branch):
+            if not missing:
+                break
+            if isinstance(piece, Branch):
                 found = await backward(rows, self.walk, piece.between(after, before), missing) + found
-            elif missing:
-                found = [row for row in cast(tuple[Walked, ...], piece) if after < row.key < before][-missing:] + found
+            else:
+                found = [row for row in piece if after < row.key < before][-missing:] + found
         return found
 
     async def _follows(self, rows: Rows, before: Place | None) -> bool:
