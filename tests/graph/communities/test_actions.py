@@ -1,3 +1,5 @@
+"""Who founds, joins and leaves communities, and who decides on whom in them."""
+
 import asyncio
 from dataclasses import dataclass
 from typing import Any

@@ -1,3 +1,5 @@
+"""Acts on communities as a client sees them: what is answered, and where a refusal points."""
+
 from typing import Any
 
 import pytest

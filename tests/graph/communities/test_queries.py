@@ -1,3 +1,5 @@
+"""Communities as a client sees them: what is visible to whom, page by page."""
+
 import json
 from typing import Any
 

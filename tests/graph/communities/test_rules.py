@@ -1,3 +1,5 @@
+"""What a community may be called, and which roles somebody may give."""
+
 import pytest
 
 from graph.communities import rules

@@ -1,3 +1,5 @@
+"""Accounts and tokens in the database: what is kept, what is refused, what live delivery is told."""
+
 import asyncio
 from typing import Any
 

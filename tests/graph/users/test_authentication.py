@@ -1,3 +1,5 @@
+"""Who asks: which secret opens which account, and until when."""
+
 from typing import Any
 
 from graph.audience import Audience

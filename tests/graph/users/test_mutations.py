@@ -1,3 +1,5 @@
+"""Acts on accounts as a client sees them: what is answered, what is never given twice, where a refusal points."""
+
 from typing import Any
 
 import pytest

@@ -1,3 +1,5 @@
+"""People as a client sees them: the viewer, and anybody by id or handle."""
+
 from typing import Any
 
 import pytest

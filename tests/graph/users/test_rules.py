@@ -1,3 +1,5 @@
+"""What handles, names, addresses and passwords may be."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

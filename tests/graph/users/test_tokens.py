@@ -1,3 +1,5 @@
+"""Secrets say what they are, cannot be guessed, and are kept as a hash."""
+
 import hashlib
 
 import pytest

@@ -1,3 +1,5 @@
+"""The viewer's sessions and tokens: in pages, and nobody else's to see."""
+
 from typing import Any
 
 from graph.context import Context, Viewer
