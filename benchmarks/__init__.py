@@ -1,0 +1,1 @@
+"""Runs that measure and that prove: real processes, real sockets, loopback only.  See README.md."""
