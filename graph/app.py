@@ -25,7 +25,6 @@ from graph.storage.rows import Failed
 from graph.storage.sqlite import path_of
 from subscriptions import session
 from subscriptions.broker import Broker
-from subscriptions.brokers.postgres import PostgresBroker
 from subscriptions.brokers.sqlite import SqliteBroker
 from subscriptions.endpoint import SocketEndpoint
 from subscriptions.fanout import Fanout
@@ -53,6 +52,8 @@ def storage_for(settings: Settings) -> Storage:
 def broker_for(settings: Settings, storage: Storage) -> Broker:
     if storage.engine == "sqlite":
         return SqliteBroker(path_of(storage.url))
+    from subscriptions.brokers.postgres import PostgresBroker  # its driver is an extra
+
     return PostgresBroker(storage.url)
 
 
