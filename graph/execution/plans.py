@@ -30,8 +30,7 @@ from graphql import (
     OperationType,
     SelectionSetNode,
 )
-from graphql.execution.values import get_argument_values, get_directive_values
-from graphql.type import GraphQLIncludeDirective, GraphQLSkipDirective
+from graphql.execution.values import get_argument_values
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
@@ -196,11 +195,15 @@ class Compiler:
                 self._collect(of, fragment.selection_set, into)
 
     def _included(self, node: Any) -> bool:
-        skip = get_directive_values(GraphQLSkipDirective, node, self.directives)  # type: ignore[arg-type]
-        if skip and skip["if_" if "if_" in skip else "if"]:
-            return False
-        include = get_directive_values(GraphQLIncludeDirective, node, self.directives)  # type: ignore[arg-type]
-        return not include or bool(include["if_" if "if_" in include else "if"])
+        for directive in node.directives or ():
+            name = directive.name.value
+            if name not in ("skip", "include"):
+                raise NotPlanned(f"@{name} is not planned")
+            given = directive.arguments[0].value
+            condition = self.directives[given.name.value] if given.kind == "variable" else given.value
+            if condition is (name == "skip"):
+                return False
+        return True
 
     def _applies(self, of: GraphQLObjectType, fragment: Any) -> bool:
         condition = fragment.type_condition
