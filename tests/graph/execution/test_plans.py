@@ -20,6 +20,7 @@ from graph.comments import rules as comment_rules
 from graph.context import Viewer
 from graph.execution import plans
 from graph.execution.documents import Documents
+from graph.execution.fields import Asking
 from graph.execution.guard import Limits
 from graph.execution.plans import NotPlanned, compile_plan
 from graph.ids import global_id
@@ -134,7 +135,7 @@ async def test_a_level_costs_one_statement_whatever_its_width(discussion: Discus
     document = community.engine.documents.read(NESTED)
     plan = document.plan(document.operation(None), {})
     async with community.storage.reading() as rows:
-        asking = plans.Asking(Counting(rows), Viewer().audience, "")
+        asking = Asking(Counting(rows), Viewer().audience, "")
         variables = community.engine.coerced(document.operation(None), {"slug": "ete-l-oeuvre"})
         await plan.run(asking, variables)
 
@@ -201,7 +202,7 @@ def below(draw: st.DrawFn, of: Any, depth: int) -> str:
     parts = [
         f"{prefix(draw, place)}{selected(draw, name, of.fields[name], depth - 1)}" for place, name in enumerate(chosen)
     ]
-    if parts and draw(st.booleans()):
+    if parts and draw(st.integers(0, 1)):
         parts = [f"... on {of.name} {{ {' '.join(parts)} }}"]
     return " { __typename " + " ".join(parts) + " }"
 
