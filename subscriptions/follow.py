@@ -33,7 +33,7 @@ events again.  None: some are no longer known, so everything that was permitted 
 PAGE_ENTRIES = 100  # of one topic in one read
 READ_TOPICS = 500  # in one read: the reader's connection is shared, and a page has to fit in memory
 READS_BY_FOLLOWERS = 4  # at once: after a restart all come back, and the tail must get its turn
-READ_ATTEMPTS = 3  # of a follower, each when the tail itself has just been able to read
+READ_ATTEMPTS = 10  # of a follower, each when the tail itself has just been able to read: enough for a bad line
 FULL_READ_SHARE = 0.1  # of the time, for reading all topics because the broker cannot name those that have news
 
 
@@ -160,7 +160,7 @@ class Tail:
             except Exception as failure:  # storage knows many ways to be away
                 if attempt == READ_ATTEMPTS:
                     raise
-                logger.warning("A follower cannot read the log and will try again: %r", failure)
+                logger.debug("A follower cannot read the log and will try again: %r", failure)
             await self.next_round()
         raise AssertionError("unreachable")
 
@@ -449,11 +449,9 @@ class Follower:
         pages = await self._tail.read(asked, max(1, self._tail.queue_entries // len(asked)))
         if pages.epoch != self._vector.epoch:
             raise Expired(Lost.EPOCH)
-        progress = False
-        for topic, place in asked.items():
-            if topic in self._behind and self._reached[topic] == place:  # else we fell behind while we read
-                progress |= self._catch_up_in(topic, pages.pages.get(topic))
-        if not progress:
+        # Nothing waited when we asked: if we fell behind meanwhile, it was to where we stood then.
+        progress = [self._catch_up_in(topic, pages.pages.get(topic)) for topic in asked]
+        if not any(progress):
             # The tail is ahead of the log: the database fell back, and the tail has yet to notice.
             await self._tail.next_round()
 
