@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import databases
 import sqlalchemy as sa
 
-from graph.storage.errors import DriverMissing, NotConnected, StorageError, UnknownScheme, ViewExpired
+from graph.storage.errors import DriverMissing, NotConnected, TooSlow, UnknownScheme, ViewExpired
 from graph.storage.limits import Limits
 from graph.storage.rows import Outcome, Row, Rows, Work
 from graph.storage.sqlite import SQLite
@@ -157,8 +157,8 @@ class View:
     async def rows(self, statement: sa.Executable) -> Sequence[Row]:
         try:
             return await (self._pinned or await self._pin()).rows(statement)
-        except (StorageError, asyncio.CancelledError) as error:
-            if self._expired and not isinstance(error, ViewExpired):
+        except (NotConnected, TooSlow) as error:
+            if self._expired:
                 raise ViewExpired(self._seconds) from error
             raise
 

@@ -40,8 +40,8 @@ compile_statement = Statements(_dialect())
 
 _ROWS = DrivenRows("postgresql")
 
-# Undone by the server, which asks to try again.
-CONFLICTS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+# Undone by the server, which asks to try again; or planned before a migration and not good any more.
+CONFLICTS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.InvalidCachedStatementError)
 SHUTDOWNS = (asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)
 
 
@@ -373,7 +373,7 @@ class Pinned:
         self._lock = asyncio.Lock()
         self._connection: Connection | None = None
         self._over = False
-        self._running: asyncio.Task[Any] | None = None
+        self._running: set[asyncio.Task[Any]] = set()
 
     @property
     def raw(self) -> Connection:
@@ -386,8 +386,15 @@ class Pinned:
             return await self._inside(job)
         # A read view is shared: one reader who leaves must not fail the others, as it would if the server
         # were told to stop the statement.
-        self._running = task = self._pool.task(self._inside(job))
-        return await asyncio.shield(task)
+        task = self._pool.task(self._inside(job))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled() and self._over:  # abandoned, which does not cancel the reader
+                raise NotConnected("the transaction has ended") from None
+            raise
 
     async def rows(self, statement: sa.Executable) -> list[Row]:
         compiled = compile_statement(statement)
@@ -406,9 +413,10 @@ class Pinned:
     def abandon(self) -> None:
         """Stop what runs and roll back, without waiting; a second end is none."""
         if not self._over:
-            if self._running is not None:
-                self._running.cancel()
-            self._pool.task(self._end(_roll_back))
+            for task in self._running:
+                task.cancel()
+            self._over = True
+            self._pool.task(self._ended(_roll_back))
 
     async def _inside(self, job: Job[T]) -> T:
         async with self._lock:
@@ -435,6 +443,9 @@ class Pinned:
         if self._over:
             raise NotConnected("the transaction has ended")
         self._over = True
+        await self._ended(how)
+
+    async def _ended(self, how: Job[None]) -> None:
         async with self._lock:
             try:
                 if self._connection is not None:

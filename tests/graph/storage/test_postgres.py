@@ -222,6 +222,32 @@ async def test_a_read_view_held_too_long_expires_and_gives_its_connection_back(p
             await storage.read(lambda view: view.rows(sa.text("SELECT pg_sleep(5)")))
 
 
+async def test_a_read_view_that_expires_stops_what_runs_for_all_its_readers(postgresql_url: str) -> None:
+    async with Storage.at(postgresql_url, view_seconds=0.1) as storage, storage.reading() as rows:
+        both = await asyncio.gather(
+            rows.rows(sa.text("SELECT pg_sleep(60)")),
+            rows.rows(sa.text("SELECT pg_sleep(60)")),
+            return_exceptions=True,
+        )
+        assert [type(result) for result in both] == [ViewExpired, ViewExpired]
+        assert await at_rest(storage)
+
+
+async def test_a_statement_planned_before_a_migration_is_planned_again(storage: Storage) -> None:
+    note = sa.table("note", sa.column("text"))
+
+    async def work(rows: Rows) -> Any:
+        return list(await rows.rows(sa.select(note.c.text)))
+
+    await storage.rows(sa.text("CREATE TABLE note (text varchar(5))"))
+    try:
+        assert await storage.write([work]) == [Done([])]
+        await storage.rows(sa.text("ALTER TABLE note ALTER COLUMN text TYPE text"))
+        assert await storage.write([work]) == [Done([])]
+    finally:
+        await storage.rows(sa.text("DROP TABLE note"))
+
+
 async def test_no_more_connections_are_made_than_allowed(postgresql_url: str) -> None:
     async with Storage.at(postgresql_url, connections=2) as storage:
         found = await asyncio.gather(*(storage.rows(backend) for _ in range(20)))
