@@ -1,8 +1,10 @@
 """Answering: one act, one input, one payload each."""
 
+from typing import Annotated
+
 import strawberry
 
-from graph.acts import errors_field, key_given, key_in_input, key_returned
+from graph.acts import INPUT, errors_field, key_given, key_in_input, key_returned
 from graph.change import Action, Change
 from graph.comments import actions, rules
 from graph.comments.positions import ThreadPosition, load_positions
@@ -82,7 +84,7 @@ class DeleteCommentPayload:
     errors: list[UserError] = errors_field()
 
 
-async def add_comment(info: Info, input: AddCommentInput) -> AddCommentPayload:
+async def add_comment(info: Info, input: Annotated[AddCommentInput, INPUT]) -> AddCommentPayload:
     async def prepare() -> Action[list[int]]:
         written = rules.written(input.body)
         post_id = key_in_input("postId", input.post_id, "Post")
@@ -104,7 +106,7 @@ async def add_comment(info: Info, input: AddCommentInput) -> AddCommentPayload:
     )
 
 
-async def edit_comment(info: Info, input: EditCommentInput) -> EditCommentPayload:
+async def edit_comment(info: Info, input: Annotated[EditCommentInput, INPUT]) -> EditCommentPayload:
     async def prepare() -> Action[int]:
         written = rules.written(input.body)
         comment_id = key_in_input("id", input.id, "Comment")
@@ -120,7 +122,7 @@ async def edit_comment(info: Info, input: EditCommentInput) -> EditCommentPayloa
     return EditCommentPayload(comment_key=done.value, client_mutation_id=input.client_mutation_id, errors=done.errors)
 
 
-async def delete_comment(info: Info, input: DeleteCommentInput) -> DeleteCommentPayload:
+async def delete_comment(info: Info, input: Annotated[DeleteCommentInput, INPUT]) -> DeleteCommentPayload:
     done = await carry_out(
         info,
         "deleteComment",

@@ -1,8 +1,10 @@
 """Writing posts: one act, one input, one payload each."""
 
+from typing import Annotated
+
 import strawberry
 
-from graph.acts import errors_field, key_given, key_in_input, key_returned
+from graph.acts import INPUT, errors_field, key_given, key_in_input, key_returned
 from graph.change import Action
 from graph.context import Info, carry_out, prepare_and_carry_out
 from graph.errors import UserError
@@ -67,7 +69,7 @@ class DeletePostPayload:
     errors: list[UserError] = errors_field()
 
 
-async def create_post(info: Info, input: CreatePostInput) -> PostPayload:
+async def create_post(info: Info, input: Annotated[CreatePostInput, INPUT]) -> PostPayload:
     async def prepare() -> Action[int]:
         written = rules.written(input.body)
         community_id = (
@@ -88,7 +90,7 @@ async def create_post(info: Info, input: CreatePostInput) -> PostPayload:
     return PostPayload(post_key=done.value, client_mutation_id=input.client_mutation_id, errors=done.errors)
 
 
-async def edit_post(info: Info, input: EditPostInput) -> PostPayload:
+async def edit_post(info: Info, input: Annotated[EditPostInput, INPUT]) -> PostPayload:
     async def prepare() -> Action[int]:
         written = None if input.body is None else rules.written(input.body)
         post_id = key_in_input("id", input.id, "Post")
@@ -106,7 +108,7 @@ async def edit_post(info: Info, input: EditPostInput) -> PostPayload:
     return PostPayload(post_key=done.value, client_mutation_id=input.client_mutation_id, errors=done.errors)
 
 
-async def publish_post(info: Info, input: PostInput) -> PostPayload:
+async def publish_post(info: Info, input: Annotated[PostInput, INPUT]) -> PostPayload:
     done = await carry_out(
         info,
         "publishPost",
@@ -116,7 +118,7 @@ async def publish_post(info: Info, input: PostInput) -> PostPayload:
     return PostPayload(post_key=done.value, client_mutation_id=input.client_mutation_id, errors=done.errors)
 
 
-async def unpublish_post(info: Info, input: PostInput) -> PostPayload:
+async def unpublish_post(info: Info, input: Annotated[PostInput, INPUT]) -> PostPayload:
     done = await carry_out(
         info,
         "unpublishPost",
@@ -126,7 +128,7 @@ async def unpublish_post(info: Info, input: PostInput) -> PostPayload:
     return PostPayload(post_key=done.value, client_mutation_id=input.client_mutation_id, errors=done.errors)
 
 
-async def delete_post(info: Info, input: PostInput) -> DeletePostPayload:
+async def delete_post(info: Info, input: Annotated[PostInput, INPUT]) -> DeletePostPayload:
     done = await carry_out(
         info,
         "deletePost",
