@@ -11,7 +11,8 @@ from graph.posts.rules import Written
 from graph.refusals import NotFound, NotPermitted, SignInFirst
 from graph.storage.tables import posts
 
-SLUG_TRIES = 5  # two authors who choose one title in the same instant, several times over
+# Each try that fails is a post that somebody else has just written under this title: as many as may write at once.
+SLUG_TRIES = 100
 
 
 async def create_post(
