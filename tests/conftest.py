@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 
+from graph.logs import configure
 from graph.storage.database import Storage
 from graph.storage.migrate import migrate
 from graph.storage.tables import metadata
@@ -41,6 +42,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("palabre")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def logs() -> None:
+    """As the program configures them: tracebacks without the values of variables."""
+    configure("info")
 
 
 @pytest.fixture

@@ -197,14 +197,17 @@ def below(draw: st.DrawFn, of: Any, depth: int) -> str:
     assert isinstance(of, GraphQLObjectType | GraphQLInterfaceType)
     leaves = [name for name, it in of.fields.items() if is_leaf(it)]
     branches = [name for name in of.fields if name not in leaves] if depth > 0 else []
-    chosen = draw(st.lists(st.sampled_from(leaves), max_size=3, unique=True)) if leaves else []
-    chosen += draw(st.lists(st.sampled_from(branches), max_size=2, unique=True)) if branches else []
+    chosen = [*some_of(draw, leaves, 3), *some_of(draw, branches, 2)]
     parts = [
         f"{prefix(draw, place)}{selected(draw, name, of.fields[name], depth - 1)}" for place, name in enumerate(chosen)
     ]
-    if parts and draw(st.integers(0, 1)):
+    if draw(st.booleans()) and parts:
         parts = [f"... on {of.name} {{ {' '.join(parts)} }}"]
     return " { __typename " + " ".join(parts) + " }"
+
+
+def some_of(draw: st.DrawFn, names: list[str], most: int) -> list[str]:
+    return draw(st.lists(st.sampled_from(names), max_size=most, unique=True)) if names else []
 
 
 def prefix(draw: st.DrawFn, place: int) -> str:
