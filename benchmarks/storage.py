@@ -7,6 +7,7 @@ Each line is the median of interleaved runs.  Both sides write with journal_mode
 
 import argparse
 import asyncio
+import itertools
 import json
 import statistics
 import sys
@@ -76,16 +77,11 @@ class Groups:
         self._writer = None
 
 
-def slug() -> str:
-    slug.number += 1  # type: ignore[attr-defined]
-    return f"community {slug.number}"  # type: ignore[attr-defined]
-
-
-slug.number = 1_000_000  # type: ignore[attr-defined]
+numbers = itertools.count(1_000_000)
 
 
 def adding() -> Any:
-    return sa.insert(communities).values(slug=slug(), name="A community", created_at=1)
+    return sa.insert(communities).values(slug=f"community {next(numbers)}", name="A community", created_at=1)
 
 
 async def add(rows: Rows) -> None:

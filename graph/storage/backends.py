@@ -88,7 +88,8 @@ class PooledConnection(ConnectionBackend):
 
     async def fetch_all(self, query: ClauseElement) -> list[Any]:
         statement = self._compiled(query)
-        return await self._run(self._jobs.all(statement), reads=statement.reads)  # type: ignore[no-any-return]
+        records: list[Any] = await self._run(self._jobs.all(statement), reads=statement.reads)
+        return records
 
     async def fetch_one(self, query: ClauseElement) -> Any:
         statement = self._compiled(query)
@@ -103,7 +104,11 @@ class PooledConnection(ConnectionBackend):
         """All of them or none."""
         job = self._jobs.execute_many([self._compiled(query) for query in queries])
         if self.transaction_options is not None:
-            return await self._run(job, reads=False)  # type: ignore[no-any-return]
+            await self._run(job, reads=False)
+        else:
+            await self._in_a_transaction(job)
+
+    async def _in_a_transaction(self, job: Job) -> None:
         pinned = await self._pool.pin(reads=False)
         try:
             await pinned.run(job)
@@ -111,7 +116,6 @@ class PooledConnection(ConnectionBackend):
             await pinned.roll_back()
             raise
         await pinned.commit()
-        return None
 
     async def iterate(self, query: ClauseElement) -> AsyncGenerator[Any, None]:
         statement = self._compiled(query)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 from graph.storage.database import Storage
 from graph.storage.postgres import PostgreSQL
@@ -10,12 +11,12 @@ from graph.storage.slots import Slots
 from graph.storage.sqlite import SQLite
 
 
-def slots_of(storage: Storage) -> list[Slots[object]]:
+def slots_of(storage: Storage) -> list[Slots[Any]]:
     pool = storage._pool
     if isinstance(pool, SQLite):
-        return [pool._writers, pool._readers]  # type: ignore[list-item]
+        return [pool._writers, pool._readers]
     assert isinstance(pool, PostgreSQL)
-    return [pool._places]  # type: ignore[list-item]
+    return [pool._places]
 
 
 async def at_rest(storage: Storage) -> bool:

@@ -76,7 +76,7 @@ async def test_what_a_work_raises_is_raised_by_its_driver() -> None:
     "foreign",
     [
         lambda: asyncio.sleep(0),
-        lambda: asyncio.sleep(1),
+        lambda: asyncio.sleep(0.5),
         lambda: asyncio.Event().wait(),
         lambda: asyncio.to_thread(int),
     ],
@@ -94,7 +94,7 @@ async def test_awaiting_anything_else_is_refused_by_name(foreign: Any) -> None:
 
 async def test_awaiting_something_of_anyio_is_refused() -> None:
     async def work(rows: Any) -> None:
-        await anyio.sleep(1)
+        await anyio.sleep(0.5)
 
     with pytest.raises(Exception, match=r"(?i)await|async|event loop"):
         await asyncio.to_thread(drive, work(ROWS), answer)

@@ -1,23 +1,26 @@
 """Whoever waits for the turn has it next; whoever dies leaves it."""
 
+import fcntl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from graph.storage.errors import Busy
 from graph.storage.turn import Turn
 
+PIPES: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
 HOLD = """
-import os, sys, time
+import sys
 from graph.storage.turn import Turn
 Turn(sys.argv[1]).take(5)
 print("taken", flush=True)
-time.sleep(60)
+sys.stdin.read()
 """
 
 
@@ -55,7 +58,17 @@ def test_who_no_longer_wants_the_turn_stops_waiting(turns: tuple[Turn, Turn]) ->
     assert time.monotonic() - began < 10
 
 
-def test_the_one_who_waited_comes_before_the_one_who_has_just_had_it(turns: tuple[Turn, Turn]) -> None:
+def wait_until_somebody_waits(path: Path) -> None:
+    with (path / "a.db.gate").open() as gate:
+        while True:
+            try:
+                fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            fcntl.flock(gate, fcntl.LOCK_UN)
+
+
+def test_the_one_who_waited_comes_before_the_one_who_has_just_had_it(turns: tuple[Turn, Turn], tmp_path: Path) -> None:
     one, other = turns
     order: list[str] = []
 
@@ -66,7 +79,7 @@ def test_the_one_who_waited_comes_before_the_one_who_has_just_had_it(turns: tupl
     one.take(1)
     waiting = threading.Thread(target=wait)
     waiting.start()
-    time.sleep(0.05)
+    wait_until_somebody_waits(tmp_path)
     one.release()
     with one.taken(10):
         order.append("one")
@@ -77,7 +90,7 @@ def test_the_one_who_waited_comes_before_the_one_who_has_just_had_it(turns: tupl
 def test_the_turn_of_a_process_that_is_killed_is_free(tmp_path: Path) -> None:
     path = f"{tmp_path}/a.db"
     root = Path(__file__).parents[3]
-    with subprocess.Popen([sys.executable, "-c", HOLD, path], stdout=subprocess.PIPE, text=True, cwd=root) as process:
+    with subprocess.Popen([sys.executable, "-c", HOLD, path], cwd=root, **PIPES) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "taken\n"
         turn = Turn(path)
