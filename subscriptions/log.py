@@ -214,26 +214,27 @@ _AFTER_SQLITE = _sql(
     numbers="most",
 )
 
-# LATERAL keeps the planner from reading all events of many topics to join them by hash.
+# LATERAL with LIMIT makes it one seek per topic and one per page.  Left to itself the planner, which cannot know how
+# few marks are given, reads all topics to join them by hash.
 _AFTER_POSTGRESQL = _sql(
     """
-    SELECT epochs.epoch, marks.name, topics.head, topics.head_tag, topics.floor, topics.floor_tag,
+    SELECT epochs.epoch, marks.name, topic.head, topic.head_tag, topic.floor, topic.floor_tag,
            page.position, page.tag, page.kind, page.data, page.at
     FROM epochs
     CROSS JOIN (
         SELECT ordinal, mark ->> 0 AS name, CAST(mark ->> 1 AS bigint) AS position, CAST(mark ->> 2 AS bigint) AS tag
         FROM jsonb_array_elements(CAST(:marks AS jsonb)) WITH ORDINALITY AS given (mark, ordinal)
     ) AS marks
-    LEFT JOIN topics ON topics.name = marks.name
+    LEFT JOIN LATERAL (SELECT * FROM topics WHERE topics.name = marks.name LIMIT 1) AS topic ON true
     LEFT JOIN LATERAL (
         SELECT position, tag, kind, data, at FROM events
-        WHERE events.topic_id = topics.id
+        WHERE events.topic_id = topic.id
             AND events.position BETWEEN marks.position AND marks.position + CAST(:most AS bigint)
         ORDER BY position
         LIMIT CAST(:most AS bigint) + 1
     ) AS page ON true
     WHERE epochs.id = 1
-        AND (coalesce(topics.head, 0) <> marks.position OR coalesce(topics.head_tag, 0) <> marks.tag
+        AND (coalesce(topic.head, 0) <> marks.position OR coalesce(topic.head_tag, 0) <> marks.tag
             OR marks.name = :always)
     ORDER BY marks.ordinal, page.position
     """,

@@ -567,7 +567,7 @@ async def test_leaving_leaves_nothing_behind(storage: Storage) -> None:
         for follower in followers:
             follower.leave()
         assert broker.count() == 0
-        assert (here.tail._marks, here.tail._followers, here.tail._rung) == ({}, {}, set())
+        assert (here.tail._marks, here.tail._followers, here.tail._recent, here.tail._rung) == ({}, {}, {}, set())
         gone = [weakref.ref(follower) for follower in followers]
         followers.clear()
         del follower
@@ -612,6 +612,36 @@ async def test_an_event_costs_one_read_however_many_follow(storage: Storage) -> 
             for follower in followers:
                 assert await given(follower, 1) == [number]
         assert rows.reads - before == 10
+
+
+async def test_who_comes_back_after_a_short_cut_costs_no_read(storage: Storage) -> None:
+    rows = FrailRows(storage)
+    async with site(storage, rows=rows, poll_seconds=60, confirm_seconds=60) as here, AsyncExitStack() as stack:
+        stayed = await stack.enter_async_context(here.tail.follow(["post:1", "post:2"], None))
+        await here.tell("post:1", 1, 2, 3)
+        vectors = [stayed.vector]
+        for entry in await stayed.next():
+            vectors.append(vectors[-1].past(entry))
+        await here.rounds()
+        before = rows.reads
+        # What came before the first entry that is remembered cannot be told from another history.
+        for missed, vector in enumerate(vectors[:0:-1]):
+            back = await stack.enter_async_context(here.tail.follow(["post:1", "post:2"], vector))
+            assert await given(back, missed) == [1, 2, 3][3 - missed :]
+            assert back.vector == stayed.vector
+        assert rows.reads == before
+        await here.tell("post:1", 4)
+        assert await given(back, 1) == [4]
+
+
+async def test_what_is_remembered_of_another_history_is_not_taken_for_this_one(here: Site) -> None:
+    async with here.tail.follow(["post:1"], None):
+        await here.tell("post:1", 1, 2)
+        await here.rounds()
+        now = await here.standing("post:1")
+        for places in ({"post:1": Place(2, 7)}, {"post:1": Place(1, 7)}):
+            assert await reason_of(here.tail.follow(["post:1"], Vector(now.epoch, places)).join()) == Lost.EPOCH
+        assert await reason_of(here.tail.follow(["post:1"], Vector("other", now.places)).join()) == Lost.EPOCH
 
 
 async def test_a_doorbell_that_names_no_topic_does_not_make_the_tail_read_all_the_time(storage: Storage) -> None:
@@ -821,8 +851,9 @@ def broker_of(storage: Storage) -> Broker:
 
 @pytest.mark.parametrize("keep_events", [10_000, 30])
 async def test_in_a_storm_nothing_is_lost_doubled_or_out_of_order_and_what_expired_is_told_exactly(
-    two_storages: tuple[Storage, Storage], keep_events: int
+    two_storages: tuple[Storage, Storage], keep_events: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(follow, "RECENT_ENTRIES", 5)  # so that many must read
     storm = await in_a_storm(two_storages, keep_events=keep_events)
     assert storm.faults() == []
     assert sum(len(witness.given) for witness in storm.witnesses) > 1000
