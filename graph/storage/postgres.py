@@ -424,7 +424,12 @@ class Pinned:
                 raise NotConnected("the transaction has ended")
             if self._connection is None:
                 self._connection = await self._begun()
-            return await job(self._connection)
+            try:
+                return await job(self._connection)
+            except Exception as error:
+                if is_lost(self._connection, error):
+                    raise NotConnected("the connection was lost, and the transaction with it") from error
+                raise
 
     async def _begun(self) -> Connection:
         while True:

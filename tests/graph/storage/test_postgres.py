@@ -145,6 +145,22 @@ async def test_a_connection_lost_while_reading_costs_a_second_run(
     assert await storage.read(work) == 2
 
 
+async def test_a_connection_lost_inside_a_transaction_is_told_and_nothing_of_it_kept(
+    storage: Storage, administrator: "asyncpg.Connection[Any]"
+) -> None:
+    async with storage.database.connection() as connection:
+        transaction = await connection.transaction()
+        await connection.execute(adding("a"))
+        process = await connection.fetch_val(backend)
+        await administrator.execute("SELECT pg_terminate_backend($1)", process)
+        with pytest.raises(NotConnected):
+            await connection.fetch_val(counted)
+        with pytest.raises(NotConnected):
+            await transaction.commit()
+    assert await at_rest(storage)
+    assert list(await storage.rows(counted)) == [(0,)]
+
+
 async def test_idle_connections_that_were_cut_are_replaced(
     storage: Storage, administrator: "asyncpg.Connection[Any]"
 ) -> None:
