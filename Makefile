@@ -4,7 +4,7 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: help demo test check format clean
+.PHONY: help demo test check format schema picture clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -20,6 +20,7 @@ help:
 	@echo 'make test     all checks and tests, as in continuous integration'
 	@echo 'make check    the checks alone: format, lint, types, import contracts'
 	@echo 'make format   format the code, and mend what the linter can mend'
+	@echo 'make schema   print the schema into schema.graphql; make picture draws docs/reply.svg from a real run'
 	@echo 'make clean    remove .venv and the caches, never a database'
 
 demo: $(CAN_SERVE)
@@ -37,6 +38,12 @@ check: $(CAN_TEST)
 format: $(CAN_TEST)
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
+
+schema: $(CAN_SERVE)
+	.venv/bin/palabre schema > schema.graphql
+
+picture: $(CAN_SERVE)
+	.venv/bin/python docs/picture.py
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
