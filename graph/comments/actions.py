@@ -5,10 +5,10 @@ from graph.access import Facts, Rule
 from graph.change import Change
 from graph.comments import rules, store
 from graph.comments.paths import SEGMENT_CHARACTERS, depth_of, path_below, rpath_below
-from graph.comments.rules import Place
+from graph.comments.rules import TreeRow
 from graph.events import CommentAdded, CommentChanged, CommentRemoved
 from graph.posts import store as post_store
-from graph.posts.rules import Written, check_revision
+from graph.posts.rules import Written, check_revision, clean_reason
 from graph.refusals import Closed, NotFound, NotPermitted, SignInFirst
 from graph.storage.tables import comments, posts
 
@@ -56,9 +56,10 @@ async def edit_comment(
     expected_revision: int | None = None,
     reason: str | None = None,
 ) -> int:
-    """Change the text; the former one stays as a revision.  Raises NotFound, NotPermitted, Conflict."""
+    """Change the text; the former one stays as a revision.  Raises NotFound, NotPermitted, Conflict, Invalid."""
     facts = await _comment_for(change, comment_id, access.EDIT_COMMENT)
     check_revision(expected_revision, facts[comments.c.revision])
+    reason = clean_reason(reason)
     if facts[comments.c.body] == written.body:
         return comment_id
     await store.keep_revision(
@@ -104,13 +105,13 @@ async def delete_comment(change: Change, *, comment_id: int) -> int:
     return comment_id
 
 
-async def _falling(change: Change, facts: Facts) -> list[Place]:
+async def _falling(change: Change, facts: Facts) -> list[TreeRow]:
     above = await store.ancestors(change, facts[comments.c.post_id], facts[comments.c.path])
-    comment = Place(facts[comments.c.id], facts[comments.c.path], "DELETED", facts[comments.c.descendant_count])
+    comment = TreeRow(facts[comments.c.id], facts[comments.c.path], "DELETED", facts[comments.c.descendant_count])
     return rules.falling(comment, above)
 
 
-async def _take_out(change: Change, facts: Facts, fallen: list[Place]) -> None:
+async def _take_out(change: Change, facts: Facts, fallen: list[TreeRow]) -> None:
     """One event for the topmost: whoever hears of it takes out what hangs below."""
     post_id, top = facts[comments.c.post_id], fallen[-1]
     removed = CommentRemoved(post_id, change.audience.viewer_id, change.mutation_id, top.id)

@@ -38,7 +38,7 @@ def depth_below(parent_depth: int | None) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TreeRow:
     """A row of the tree as a removal sees it."""
 
     id: int
@@ -47,7 +47,7 @@ class Place:
     descendant_count: int  # shown ones
 
 
-def falling(comment: Place, ancestors: Sequence[Place]) -> list[Place]:
+def falling(comment: TreeRow, ancestors: Sequence[TreeRow]) -> list[TreeRow]:
     """What leaves the tree when the comment's text goes, from the comment upward; `ancestors` root first.
 
     Nothing while something shown hangs below it: it stands as a tombstone.  Otherwise the comment, and with it

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from graph.access import Facts
 from graph.comments.paths import ancestors_of
-from graph.comments.rules import Place
+from graph.comments.rules import TreeRow
 from graph.storage.rows import Rows, among
 from graph.storage.tables import comments, posts, revisions
 
@@ -63,14 +63,14 @@ async def change(rows: Rows, comment_id: int, **values: Any) -> None:
     await rows.rows(comments.update().where(comments.c.id == comment_id).values(**values).returning(comments.c.id))
 
 
-async def ancestors(rows: Rows, post_id: int, path: str) -> list[Place]:
+async def ancestors(rows: Rows, post_id: int, path: str) -> list[TreeRow]:
     """Root first, without the comment itself."""
     statement = (
         sa.select(comments.c.id, comments.c.path, comments.c.status, comments.c.descendant_count)
         .where(comments.c.post_id == post_id, among(comments.c.path, ancestors_of(path)))
         .order_by(comments.c.path)
     )
-    return [Place(*row) for row in await rows.rows(statement)]
+    return [TreeRow(*row) for row in await rows.rows(statement)]
 
 
 async def hide(rows: Rows, ids: Sequence[int], position: int) -> None:

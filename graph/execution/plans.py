@@ -190,7 +190,7 @@ class Compiler:
             if isinstance(node, FieldNode):
                 into.setdefault(node.alias.value if node.alias else node.name.value, []).append(node)
                 continue
-            fragment: Any = node if isinstance(node, InlineFragmentNode) else self.fragments[node.name.value]  # type: ignore[attr-defined]
+            fragment: Any = node if isinstance(node, InlineFragmentNode) else self.fragments[node.name.value]  # type: ignore[attr-defined]  # a spread has a name
             if self._applies(of, fragment):
                 self._collect(of, fragment.selection_set, into)
 
@@ -210,7 +210,7 @@ class Compiler:
         if condition is None or condition.name.value == of.name:
             return True
         named = self.core.type_map[condition.name.value]
-        return not isinstance(named, GraphQLObjectType) and self.core.is_sub_type(named, of)  # type: ignore[arg-type]
+        return not isinstance(named, GraphQLObjectType) and self.core.is_sub_type(named, of)  # type: ignore[arg-type]  # a condition names a composite type
 
     def _step(self, of: GraphQLObjectType, key: str, nodes: list[FieldNode], wanted: Columns | None) -> Step:
         name = nodes[0].name.value

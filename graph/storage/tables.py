@@ -167,6 +167,10 @@ comments = sa.Table(
     sa.Index("comments_post_id_path_shown_index", "post_id", "path", sqlite_where=shown, postgresql_where=shown),
     sa.Index("comments_post_id_rpath_shown_index", "post_id", "rpath", sqlite_where=shown, postgresql_where=shown),
     sa.Index("comments_parent_id_number_index", "parent_id", "number"),
+    # A flood of replies that wait for approval must not slow down those that are shown.
+    sa.Index(
+        "comments_parent_id_number_shown_index", "parent_id", "number", sqlite_where=shown, postgresql_where=shown
+    ),
     sa.Index("comments_post_id_parent_id_number_index", "post_id", "parent_id", "number"),
     sa.Index("comments_author_id_created_at_id_index", "author_id", "created_at", "id"),
 )

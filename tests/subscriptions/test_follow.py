@@ -345,14 +345,14 @@ async def test_what_is_told_while_a_follower_joins_needs_no_second_ring(storage:
     async with site(storage, rows=rows, poll_seconds=60, confirm_seconds=60) as here:
 
         async def tell_once() -> None:
-            rows.then = nothing  # type: ignore[method-assign]
+            rows.then = nothing  # type: ignore[method-assign]  # the fault that is played
             await here.tell("post:1", 1)
 
         async def nothing() -> None:
             pass
 
         for after in (None, await here.standing("post:1")):
-            rows.then = tell_once  # type: ignore[method-assign]
+            rows.then = tell_once  # type: ignore[method-assign]  # the fault that is played
             async with here.tail.follow(["post:1"], after) as follower:
                 assert await given(follower, 1) == [1]
 
@@ -743,7 +743,7 @@ class Storm:
             mine = 4 * number + writer
 
             async def work(rows: Rows) -> list[int]:
-                return [await log.append(rows, topic, "said", {"number": mine}, at=0) for topic in topics]  # noqa: B023
+                return [await log.append(rows, topic, "said", {"number": mine}, at=0) for topic in topics]  # noqa: B023  run before the loop goes on
 
             for topic, position in zip(topics, await done(site.storage, work), strict=True):
                 self.told[topic][position] = mine

@@ -190,7 +190,7 @@ async def test_forgetting_is_done_in_bounded_parts(storage: Storage, monkeypatch
     removed, beyond, calls = 0, 0, 0
     while True:
         before = await _count_events(storage)
-        reached = await done(storage, lambda rows: log.trim(rows, keep_events=1, keep_after=0, beyond=beyond))  # noqa: B023
+        reached = await done(storage, lambda rows: log.trim(rows, keep_events=1, keep_after=0, beyond=beyond))  # noqa: B023  run before the loop goes on
         removed, calls = before - await _count_events(storage), calls + 1
         assert removed <= 4
         if reached is None:

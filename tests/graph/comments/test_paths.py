@@ -1,3 +1,5 @@
+"""Paths sort as a thread is read."""
+
 from itertools import pairwise
 
 import pytest

@@ -1,3 +1,5 @@
+"""Made-up discussions are whole: counted, numbered and placed like real ones."""
+
 from collections import Counter
 
 import pytest

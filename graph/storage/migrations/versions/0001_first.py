@@ -233,6 +233,13 @@ def create_comments() -> None:
     )
     op.create_index("comments_author_id_created_at_id_index", "comments", ["author_id", "created_at", "id"])
     op.create_index("comments_parent_id_number_index", "comments", ["parent_id", "number"])
+    op.create_index(
+        "comments_parent_id_number_shown_index",
+        "comments",
+        ["parent_id", "number"],
+        sqlite_where=sa.text("shown = 1"),
+        postgresql_where=sa.text("shown = 1"),
+    )
     op.create_index("comments_post_id_parent_id_number_index", "comments", ["post_id", "parent_id", "number"])
     op.create_index(
         "comments_post_id_path_shown_index",
