@@ -14,6 +14,7 @@ from graph.errors import UserError
 from graph.execution.fields import batched, value
 from graph.ids import global_id
 from graph.nodes import one
+from graph.posts.rules import REASON_LIMIT
 from graph.posts.types import Post
 from graph.scalars import Markdown
 
@@ -35,7 +36,9 @@ class EditCommentInput:
     expected_revision: int | None = strawberry.field(
         default=None, description="The `revision` that the editor saw: a ConflictError when it is another by now."
     )
-    reason: str | None = strawberry.field(default=None, description="Why, for those who read former texts.")
+    reason: str | None = strawberry.field(
+        default=None, description=f"Why, for those who read former texts; at most {REASON_LIMIT} characters."
+    )
     client_mutation_id: str | None = key_given()
 
 

@@ -64,9 +64,10 @@ async def edit_post(
     expected_revision: int | None = None,
     reason: str | None = None,
 ) -> int:
-    """Change what is given; the former text stays as a revision.  Raises NotFound, NotPermitted, Conflict."""
+    """Change what is given; the former text stays as a revision.  Raises NotFound, NotPermitted, Conflict, Invalid."""
     facts = await post_for(change, post_id, access.EDIT_POST)
     rules.check_revision(expected_revision, facts[posts.c.revision])
+    reason = rules.clean_reason(reason)
     values: dict[str, Any] = {}
     if title is not None:
         values["title"] = rules.clean_title(title)

@@ -41,7 +41,10 @@ class EditPostInput:
     expected_revision: int | None = strawberry.field(
         default=None, description="The `revision` that the editor saw: a ConflictError when it is another by now."
     )
-    reason: str | None = strawberry.field(default=None, description="Why, for those who read former texts.")
+    reason: str | None = strawberry.field(
+        default=None,
+        description=f"Why, for those who read former texts; at most {rules.REASON_LIMIT} characters.",
+    )
     client_mutation_id: str | None = key_given()
 
 

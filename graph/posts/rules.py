@@ -10,6 +10,7 @@ from graph.refusals import Conflict, Invalid
 TITLE_LIMIT: Final = 200  # characters after trimming
 SUMMARY_LIMIT: Final = 500  # characters
 BODY_LIMIT: Final = 200_000  # characters; a long article has 40,000
+REASON_LIMIT: Final = 500  # characters
 LANGUAGE_LIMIT: Final = 35  # characters, the longest language tag that RFC 5646 asks a buffer for
 KINDS: Final = ("ARTICLE", "QUESTION", "PRESS_RELEASE", "LEARNING_RESOURCE", "DISCUSSION", "LINK", "ANNOUNCEMENT")
 
@@ -32,6 +33,13 @@ def clean_summary(summary: str | None) -> str | None:
     if summary is None or not text.clean(summary):
         return None
     return _clean(summary, SUMMARY_LIMIT, "A summary", "summary")
+
+
+def clean_reason(reason: str | None) -> str | None:
+    """Why a text was changed; None for nothing but space."""
+    if reason is None or not text.clean(reason):
+        return None
+    return _clean(reason, REASON_LIMIT, "A reason", "reason")
 
 
 def written(body: str) -> Written:
