@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from graph.audience import Audience
 from graph.events import Event, data_of
-from graph.refusals import Conflict
+from graph.refusals import Conflict, Invalid
 from graph.storage.database import Storage
 from graph.storage.rows import Done, Failed, Outcome, Row, Rows
 from graph.storage.tables import idempotency_keys
@@ -41,6 +41,9 @@ class Key:
 
     @classmethod
     def of(cls, mutation: str, key: str, given: object) -> "Key":
+        """Raises Invalid for a key that PostgreSQL cannot store."""
+        if "\x00" in key:
+            raise Invalid("A clientMutationId has no NUL in it.", ("input", "clientMutationId"))
         canonical = orjson.dumps(given, option=orjson.OPT_SORT_KEYS, default=str)
         return cls(mutation, key, hashlib.sha256(canonical).digest())
 
