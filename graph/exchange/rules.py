@@ -4,6 +4,7 @@ import hashlib
 import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from html import unescape
 from typing import Final
 
@@ -138,14 +139,21 @@ class Person:
 def author(login: str, told: Author | None, language: str, since: int) -> Person:
     name = name_from(told.name if told else login) or name_from(login) or nameless(language)
     email = told.email if told else ""
-    return Person(key_of_author(login), name, handle_from(login or name), email if EMAIL.fullmatch(email) else None, since)
+    return Person(
+        key_of_author(login), name, handle_from(login or name), email if EMAIL.fullmatch(email) else None, since
+    )
 
 
 def commenter(comment: Comment, language: str, since: int) -> Person:
     """One for each name and address of e-mail.  The address is not kept: it only tells people apart."""
-    name = name_from(comment.author) or nameless(language)
-    key = f"commenter:{digest(name, email_key(comment.email))}"
-    return Person(key, name, handle_from(name), None, since)
+    key, name, handle = _identity(comment.author, comment.email, language)
+    return Person(key, name, handle, None, since)
+
+
+@lru_cache(maxsize=10_000)  # who comments comments again
+def _identity(author: str, email: str, language: str) -> tuple[str, str, str]:
+    name = name_from(author) or nameless(language)
+    return f"commenter:{digest(name, email_key(email))}", name, handle_from(name)
 
 
 def nameless(language: str) -> str:

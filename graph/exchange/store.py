@@ -51,10 +51,14 @@ async def origins_of(rows: Rows, source: str, kind: str, external_ids: Sequence[
     """Those that are here, with their ids."""
     if not external_ids:
         return {}
-    found = sa.select(origins.c.external_id, origins.c.local_id).where(
-        origins.c.source == source, origins.c.kind == kind, among(origins.c.external_id, external_ids)
+    # A seek for each: asked for all at once, PostgreSQL without statistics, as during a first import, reads
+    # everything of the kind (5 ms where this takes 0.1).
+    asked = given(rows.engine, [origins.c.external_id], [{"external_id": external_id} for external_id in external_ids])
+    local_id = sa.select(origins.c.local_id).where(
+        origins.c.source == source, origins.c.kind == kind, origins.c.external_id == asked.c.external_id
     )
-    return {str(external_id): int(local_id) for external_id, local_id in await rows.rows(found)}
+    found = await rows.rows(sa.select(asked.c.external_id, local_id.correlate(asked).scalar_subquery()))
+    return {external_id: local_id for external_id, local_id in found if local_id is not None}
 
 
 async def remember(rows: Rows, source: str, kind: str, ids: Mapping[str, int]) -> None:
@@ -103,15 +107,11 @@ async def add_post(rows: Rows, values: Values) -> Sequence[Row]:
 
 async def comments_here(rows: Rows, source: str, keys: Sequence[str]) -> dict[str, Here]:
     """Comments that came in before, by their key in the source."""
-    if not keys:
-        return {}
-    found = sa.select(origins.c.external_id, comments.c.id, comments.c.depth, comments.c.parent_id).where(
-        origins.c.source == source,
-        origins.c.kind == "comment",
-        among(origins.c.external_id, keys),
-        comments.c.id == origins.c.local_id,
-    )
-    return {key: Here(*rest) for key, *rest in await rows.rows(found)}
+    ids = await origins_of(rows, source, "comment", keys)
+    columns = (comments.c.id, comments.c.depth, comments.c.parent_id)
+    found = await rows.rows(sa.select(*columns).where(among(comments.c.id, sorted(ids.values())))) if ids else []
+    here = {row[0]: Here(*row) for row in found}
+    return {key: here[comment_id] for key, comment_id in ids.items()}
 
 
 async def reserve_numbers(rows: Rows, post_id: int, count: int) -> tuple[int, int | None]:
