@@ -93,7 +93,8 @@ async def delete_comment(change: Change, *, comment_id: int) -> int:
     """
     facts = await _comment_for(change, comment_id, access.DELETE_COMMENT)
     await store.forget_revisions(change, comment_id)
-    await store.change(change, comment_id, status="DELETED", body="", body_html="", body_text="", edited_at=None)
+    erased = {"body": "", "body_html": "", "body_text": "", "edited_at": None, "revision": 1}
+    await store.change(change, comment_id, status="DELETED", **erased)
     published = int(facts[comments.c.status] == "PUBLISHED")
     fallen = await _falling(change, facts) if facts[comments.c.shown] else []
     if fallen:
