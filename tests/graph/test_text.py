@@ -134,9 +134,14 @@ def test_an_address_that_is_not_of_the_web_is_no_link(address: str) -> None:
 def test_a_picture_of_another_site_is_fetched_late_and_told_nothing() -> None:
     rendered = render("![Un *arbre*](https://a.org/b.png)")
     assert rendered.html == (
-        '<p><img src="https://a.org/b.png" alt="Un arbre" loading="lazy" referrerpolicy="no-referrer"></p>'
+        '<p><img loading="lazy" referrerpolicy="no-referrer" src="https://a.org/b.png" alt="Un arbre"></p>'
     )
     assert rendered.text == "Un arbre"
+
+
+def test_the_same_text_is_always_rendered_to_the_same_html() -> None:
+    written = "![a](https://a.org/b.png 'c') [d](https://a.org 'e') " * 20
+    assert {render(written).html for _ in range(20)} == {render(written).html}
 
 
 def test_french_typography_survives_rendering() -> None:
