@@ -213,7 +213,6 @@ class Tail:
                 self._followers.pop(topic, None)
                 self._marks.pop(topic, None)
                 self._recent.pop(topic, None)
-                self._rung.discard(topic)
         if not self._followers and self._hush is not None:
             self._hush()
             self._hush = None
