@@ -140,6 +140,7 @@ async def test_a_place_ahead_of_the_head_is_of_another_history(storage: Storage)
     await tell(storage, "post:1", 1)
     assert await reason_of(log.page_after(storage, "post:1", Place(2, 5), 10)) == Lost.EPOCH
     assert await reason_of(log.page_after(storage, "post:2", Place(1, 5), 10)) == Lost.EPOCH
+    assert await reason_of(log.page_after(storage, "post:1", Place(2, None), 10)) == Lost.EPOCH
 
 
 async def test_what_is_beyond_the_count_is_forgotten_and_whoever_missed_it_is_told(storage: Storage) -> None:
