@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import os
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -31,6 +32,7 @@ class Line:
             await heard.wait()
         finally:
             loop.remove_reader(self._pipe.fileno())
+            os.set_blocking(self._pipe.fileno(), True)  # uvloop made it the other thing; a pipe cannot be read so
         return self._pipe.recv()
 
     def say(self, what: object) -> None:

@@ -22,7 +22,7 @@ def faults_of(account: Account, table: Table) -> Iterator[Fault]:
 
 def logged(servers: Sequence[Server]) -> list[Fault]:
     """A server that has something to warn of, in a run on a healthy machine, has a defect."""
-    return [Fault("logged", server.address, line) for server in servers for line in server.said() if line]
+    return [Fault("logged", server.address, line) for server in servers for line in server.said()]
 
 
 def said(faults: Sequence[Fault]) -> int:

@@ -4,9 +4,9 @@
 
 Writers send each act again under its key until it is answered (some give up: then it was done once or not at all).
 Subscribers go on from their last cursor; some of them join in the middle, by a query.  The serving process is ended
-by SIGKILL at random moments, one time in five while it is still starting, and started again on the same database
-and port; with two workers they die in turn.  In the end the answers, the frames, the log and the counters are
-compared with the rows; any difference is a fault, and the exit code is then 1.
+by SIGKILL amid its work, after a random number of answers, one time in five while it is still starting, and started
+again on the same database and port; with two workers they die in turn.  In the end the answers, the frames, the log
+and the counters are compared with the rows; any difference is a fault, and the exit code is then 1.
 """
 
 import argparse
@@ -29,7 +29,7 @@ OPENING_SECONDS = 60.0
 LAST_ANSWERS_SECONDS = 120.0
 DELIVERY_SECONDS = 120.0  # after the last comment was written
 STARTING_SHARE = 0.2  # of the kills hit a server that does not answer yet
-LIFE_SECONDS = (0.1, 2.0)  # of a server, from when it answers
+LIFE_SECONDS = 15.0  # at most, on a machine that is too busy for as much work as a life should have
 STARTING_SECONDS = (0.0, 2.0)  # of one that is hit while it starts
 
 
@@ -43,6 +43,7 @@ class Run:
     subscribers: int
     workers: int = 1
     pause: float = 0.05
+    life: int = 100  # answers at most, half of it on average: a life is measured in work, not in seconds
 
 
 def main() -> None:
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--subscribers", type=int, default=8)
     parser.add_argument("--workers", type=int, default=1, help="serving processes on the one database")
     parser.add_argument("--pause", type=float, default=0.05, help="seconds between two comments of one writer, about")
+    parser.add_argument("--life", type=int, default=100, help="answers between two kills, at most")
     run = Run(**vars(parser.parse_args()))
     ending.clean_up_when_terminated()
     sys.exit(ending.said(survive(run)))
@@ -68,7 +70,7 @@ def survive(run: Run) -> list[Fault]:
         with Child(crowd.work) as listeners, Child(writers.work) as authors:
             answers = place.folder / "answers"
             _begin(run, place, discussion, tokens, answers, listeners, authors)
-            _kill_all(run, place.servers)
+            _kill_all(run, place.servers, answers)
             authors.say("Enough.")
             report: writers.Report = authors.hear(LAST_ANSWERS_SECONDS)
             table = table_of(place.database, discussion.key)
@@ -102,17 +104,31 @@ def _place(run: Run, number: int) -> crowd.Place:
     return crowd.Place(f"subscriber {number}", "thread", joins_after_seconds=joins_after)
 
 
-def _kill_all(run: Run, servers: Sequence[Server]) -> None:
+def _kill_all(run: Run, servers: Sequence[Server], answers: Path) -> None:
     for server in islice(cycle(servers), run.kills):
         if random.random() < STARTING_SHARE:
             time.sleep(random.uniform(*STARTING_SECONDS))
         else:
             server.wait()
-            time.sleep(random.uniform(*LIFE_SECONDS))
+            _let_live(answers, run.life)
         server.kill()
         server.start()
     for server in servers:
         server.wait()
+    _let_live(answers, run.life)
+
+
+def _let_live(answers: Path, life: int) -> None:
+    """Until so many more are answered, and a moment longer: any step of the next ones may be the last."""
+    enough = _count(answers) + random.randint(1, life)
+    deadline = time.monotonic() + LIFE_SECONDS
+    while _count(answers) < enough and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(random.uniform(0, 0.05))
+
+
+def _count(answers: Path) -> int:
+    return answers.read_bytes().count(b"\n") if answers.exists() else 0
 
 
 def _tell(
@@ -124,14 +140,13 @@ def _tell(
     written_us: dict[int, int],
 ) -> None:
     kills = sum(server.starts for server in servers) - len(servers)
-    again = [answer for answer in answered if answer.attempts > 1]
+    again = [answer for answer in answered if answer.broken]
     late = sum(written_us[answer.acknowledged.comment_id] < answer.last_sent_us for answer in again)
-    kept = {comment.body for comment in table.comments}
+    written = {comment.body for comment in table.comments}
+    done = sum(key in written for key in report.given_up)
     print(f"  {kills} kills, {len(table.comments)} comments, {len(answered)} acknowledged")
-    print(
-        f"  {report.broken} requests broken; {len(again)} acts sent again, {late} of them had been done already; "
-        f"{len(report.given_up)} given up, {sum(key in kept for key in report.given_up)} of them done"
-    )
+    print(f"  {len(again)} of those were sent again after a broken request: {late} had been carried out before")
+    print(f"  {len(report.given_up)} were given up after a broken request: {done} had been carried out")
     print(
         f"  {sum(len(account.received) for account in accounts)} frames over "
         f"{sum(account.connections for account in accounts)} connections of {len(accounts)} subscribers, "

@@ -6,6 +6,7 @@ drivers, so that what is checked does not vouch for itself.
 
 import asyncio
 import os
+import re
 import secrets
 import signal
 import socket
@@ -29,17 +30,8 @@ ROOT = Path(__file__).parent.parent
 START_SECONDS = 60.0  # a migration on a busy machine included
 STOP_SECONDS = 20.0
 
-PROGRAM = """
-import sys, uvicorn
-from graph import logs
-from graph.app import create_app
-from graph.settings import settings_from
-from graph.storage.migrate import migrate
-settings = settings_from({"PALABRE_DATABASE_URL": sys.argv[1], "PALABRE_PORT": sys.argv[2]})
-logs.configure("warning")
-migrate(settings.database_url)
-uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_level="warning", lifespan="on")
-"""
+# What the script `palabre` does, wherever it may be installed.
+PALABRE = (sys.executable, "-c", "from graph.cli import main; main()")
 
 
 class ServerFailed(Exception):
@@ -111,9 +103,9 @@ class Server:
         assert self._process is None, "the server is running"
         self._log_file = self.log.open("ab")
         self._process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, self.database.url, str(self.port)],
+            [*PALABRE, "serve", "--database-url", self.database.url, "--port", str(self.port)],
             stdin=subprocess.DEVNULL,
-            stdout=self._log_file,
+            stdout=subprocess.DEVNULL,
             stderr=self._log_file,
             env=_environment(),
         )
@@ -164,8 +156,10 @@ class Server:
         return int(line.split()[1])
 
     def said(self) -> list[str]:
-        """What the server thought worth logging, of all its lives."""
-        return self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        """What the server warned of, in all its lives."""
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        # The first time it says that the database was made.
+        return [line for line in lines if line and not re.search(r"^Made | is now at version ", line)]
 
     def last_words(self) -> str:
         return "\n".join(self.said()[-30:])
@@ -174,6 +168,7 @@ class Server:
 def _environment() -> dict[str, str]:
     """No setting of the one who runs this reaches the server."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PALABRE_")}
+    kept["PALABRE_LOG_LEVEL"] = "warning"
     return kept | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), kept.get("PYTHONPATH")]))}
 
 

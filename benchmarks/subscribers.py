@@ -26,7 +26,6 @@ from benchmarks.evidence import table_of
 from benchmarks.servers import ENGINES, Server, Site, site
 
 PEOPLE = 5  # who write
-PROCESSES = 2  # of subscribers
 OPENING_SECONDS = 120.0
 WRITING_SECONDS = 120.0
 DELIVERY_SECONDS = 120.0  # after the last comment was written
@@ -55,6 +54,7 @@ class Run:
     subscribers: int
     comments: int
     workers: int = 1
+    processes: int = 2  # of subscribers
     deflate: bool = False
 
 
@@ -94,7 +94,7 @@ class _Meeting:
 
     def held(self) -> list[Fault]:
         with ExitStack() as stack:
-            crowds = [stack.enter_context(Child(crowd.work)) for _ in range(PROCESSES)]
+            crowds = [stack.enter_context(Child(crowd.work)) for _ in range(self.run.processes)]
             author = stack.enter_context(Child(writers.work))
             resident = sum(server.resident_kib() for server in self.site.servers)
             began = time.monotonic()
@@ -133,7 +133,7 @@ class _Meeting:
             child.hear(OPENING_SECONDS)
 
     def _place(self, number: int) -> crowd.Place:
-        field = ("thread", "commentAdded")[number // PROCESSES % 2]
+        field = ("thread", "commentAdded")[number // self.run.processes % 2]
         cut_at = random.randrange(self.run.comments) if self.round.cut else None
         return crowd.Place(f"{field} {number}", field, cut_at)
 

@@ -46,7 +46,7 @@ class Answer:
     first_sent_ns: int
     answered_ns: int
     last_sent_us: int  # since 1970: the attempt that was answered
-    attempts: int
+    broken: int  # attempts before that one of which the writer could not know what they had done
 
     @property
     def acknowledged(self) -> Acknowledged:
@@ -59,7 +59,6 @@ class Report:
 
     given_up: list[str] = field(default_factory=list)
     refused: int = 0  # attempts for which nobody was there
-    broken: int = 0  # attempts that were not answered
     unexpected: list[str] = field(default_factory=list)
 
 
@@ -102,23 +101,22 @@ class _Writing:
         return not (everything or self.stopping or len(self.report.unexpected) > MOST_UNEXPECTED)
 
     async def _write(self, http: httpx2.AsyncClient, key: str) -> None:
-        body, first_sent, attempts = self._act(key), time.monotonic_ns(), 0
+        body, first_sent, broken = self._act(key), time.monotonic_ns(), 0
         while len(self.report.unexpected) <= MOST_UNEXPECTED:
-            attempts += 1
             last_sent = time.time_ns() // 1000
             try:
                 comment = await self._attempt(http, body)
             except httpx2.ConnectError:
                 self.report.refused += 1
-            except httpx2.TransportError:  # done or not: the writer cannot know
-                self.report.broken += 1
+            except httpx2.TransportError:  # done or not: nobody can know
+                broken += 1
                 if random.random() < self._orders.give_up_share:
                     self.report.given_up.append(key)
                     return
             except Unexpected as answer:
                 self.report.unexpected.append(str(answer))
             else:
-                self._keep(Answer(key, comment, first_sent, time.monotonic_ns(), last_sent, attempts))
+                self._keep(Answer(key, comment, first_sent, time.monotonic_ns(), last_sent, broken))
                 return
             await asyncio.sleep(random.uniform(0.01, 0.1))
 

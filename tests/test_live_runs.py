@@ -18,9 +18,9 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 def test_every_subscriber_gets_every_comment_once_and_in_order_though_all_are_cut(engine: str) -> None:
-    run = subscribers.Run(engine, subscribers=20, comments=10)
+    run = subscribers.Run(engine, subscribers=20, comments=10, processes=1)
     assert subscribers.meet(run, rounds=[Round("each connection cut once", cut=True)]) == []
 
 
 def test_nothing_promised_is_lost_when_the_server_is_killed(engine: str) -> None:
-    assert kill.survive(kill.Run(engine, kills=2, writers=4, subscribers=4)) == []
+    assert kill.survive(kill.Run(engine, kills=2, writers=4, subscribers=4, life=20)) == []
