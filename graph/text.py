@@ -254,7 +254,7 @@ TAGS_LIMIT = 50_000  # a page has hundreds; building a tree of what cannot be me
 
 
 def from_html(html: str, *, breaks: bool = True) -> Rendered:
-    """HTML that another program stored, made safe, with all its words.
+    """HTML that another program stored, made safe, with all its words; bare addresses become links.
 
     `breaks`: the source writes an empty line between paragraphs and a new line for a line break, as WordPress and
     Disqus do.  Where it is False, line ends are mere spaces.
@@ -262,7 +262,7 @@ def from_html(html: str, *, breaks: bool = True) -> Rendered:
     html = clean(html)
     if html.count("<") > TAGS_LIMIT:
         return _verbatim(html)
-    html = safe(TAG.sub(_estranged, html))
+    html = "".join(_linked(safe(TAG.sub(_estranged, html))))
     return _rendered("".join(_Paragraphs().of(html)) if breaks else html)
 
 
@@ -276,6 +276,27 @@ def _estranged(tag: re.Match[str]) -> str:
     if name in TAGS or name in SILENT:
         return tag[0]
     return f"{' ' if name in APART else ''}<{tag[1]}x-{name}"
+
+
+# In words as the sanitizer escapes them, so that an ampersand is part of an address and a non-breaking space ends it.
+ADDRESS = re.compile(r"https?://(?:(?!&(?:nbsp|lt|gt|quot);)[^\s\u202f\"'<>])+")
+AFTER_ADDRESS = ".,;:!?…»”’"
+UNLINKED = _names("a code pre kbd samp")
+
+
+def _linked(html: str) -> Iterator[str]:
+    within = 0
+    for found in MARKUP.finditer(html):
+        if found["tag"] in UNLINKED:
+            within += -1 if found["end"] else 1
+        yield found[0] if within or found["tag"] else ADDRESS.sub(_link, found[0])
+
+
+def _link(found: re.Match[str]) -> str:
+    address = found[0].rstrip(AFTER_ADDRESS)
+    if address.endswith(")") and "(" not in address:
+        address = address.rstrip(")" + AFTER_ADDRESS)
+    return f'<a href="{address}">{address}</a>{found[0][len(address) :]}'
 
 
 LINE_END = "\n"

@@ -167,12 +167,14 @@ class _Import:
         people = sorted({self._person(each.comment, 0).key for each in staying})
 
         async def read(rows: Rows) -> Standing:
+            names = {"post": [key], UNFINISHED: [key], "comment": known, "pingback": known, "user": people}
+            here = await store.known(rows, source, names)
             return Standing(
-                post=bool(await store.origins_of(rows, source, "post", [key])),
-                unfinished=bool(await store.origins_of(rows, source, UNFINISHED, [key])),
-                comments=await store.comments_here(rows, source, known),
-                notices=await store.origins_of(rows, source, "pingback", known),
-                people=await store.origins_of(rows, source, "user", people),
+                post=key in here["post"],
+                unfinished=key in here[UNFINISHED],
+                comments=await store.places_of(rows, here["comment"]),
+                notices=here["pingback"],
+                people=here["user"],
             )
 
         return await self._storage.read(read)

@@ -47,18 +47,30 @@ async def add_all(
 # -- Where things came from ---------------------------------------------------------------------------------------
 
 
-async def origins_of(rows: Rows, source: str, kind: str, external_ids: Sequence[str]) -> dict[str, int]:
-    """Those that are here, with their ids."""
-    if not external_ids:
-        return {}
+async def known(rows: Rows, source: str, names: Mapping[str, Sequence[str]]) -> dict[str, dict[str, int]]:
+    """For each kind those of its names that are here, with their ids."""
+    result: dict[str, dict[str, int]] = {kind: {} for kind in names}
+    asked = [{"kind": kind, "external_id": name} for kind, several in names.items() for name in several]
+    if not asked:
+        return result
     # A seek for each: asked for all at once, PostgreSQL without statistics, as during a first import, reads
     # everything of the kind (5 ms where this takes 0.1).
-    asked = given(rows.engine, [origins.c.external_id], [{"external_id": external_id} for external_id in external_ids])
+    given_names = given(rows.engine, [origins.c.kind, origins.c.external_id], asked)
     local_id = sa.select(origins.c.local_id).where(
-        origins.c.source == source, origins.c.kind == kind, origins.c.external_id == asked.c.external_id
+        origins.c.source == source,
+        origins.c.kind == given_names.c.kind,
+        origins.c.external_id == given_names.c.external_id,
     )
-    found = await rows.rows(sa.select(asked.c.external_id, local_id.correlate(asked).scalar_subquery()))
-    return {external_id: local_id for external_id, local_id in found if local_id is not None}
+    columns = (given_names.c.kind, given_names.c.external_id, local_id.correlate(given_names).scalar_subquery())
+    for kind, name, found in await rows.rows(sa.select(*columns)):
+        if found is not None:
+            result[kind][name] = found
+    return result
+
+
+async def origins_of(rows: Rows, source: str, kind: str, names: Sequence[str]) -> dict[str, int]:
+    """Those that are here, with their ids."""
+    return (await known(rows, source, {kind: names}))[kind]
 
 
 async def remember(rows: Rows, source: str, kind: str, ids: Mapping[str, int]) -> None:
@@ -105,13 +117,14 @@ async def add_post(rows: Rows, values: Values) -> Sequence[Row]:
 # -- Comments -----------------------------------------------------------------------------------------------------
 
 
-async def comments_here(rows: Rows, source: str, keys: Sequence[str]) -> dict[str, Here]:
-    """Comments that came in before, by their key in the source."""
-    ids = await origins_of(rows, source, "comment", keys)
+async def places_of(rows: Rows, ids: Mapping[str, int]) -> dict[str, Here]:
+    """Where comments stand, by the names under which their ids are given."""
+    if not ids:
+        return {}
     columns = (comments.c.id, comments.c.depth, comments.c.parent_id)
-    found = await rows.rows(sa.select(*columns).where(among(comments.c.id, sorted(ids.values())))) if ids else []
+    found = await rows.rows(sa.select(*columns).where(among(comments.c.id, sorted(ids.values()))))
     here = {row[0]: Here(*row) for row in found}
-    return {key: here[comment_id] for key, comment_id in ids.items()}
+    return {name: here[comment_id] for name, comment_id in ids.items()}
 
 
 async def reserve_numbers(rows: Rows, post_id: int, count: int) -> tuple[int, int | None]:

@@ -216,6 +216,26 @@ def test_imported_html_gets_the_paragraphs_that_its_author_saw() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "address", "after"),
+    [
+        ("https://a.org/b.", "https://a.org/b", "."),
+        ("https://a.org/b?c=d&amp;e=f\u00a0!", "https://a.org/b?c=d&amp;e=f", "&nbsp;!"),
+        ("https://a.org/b&gt; x", "https://a.org/b", "&gt; x"),
+        ("(https://a.org/b).", "https://a.org/b", ")."),
+        ("https://a.org/b_(c)", "https://a.org/b_(c)", ""),
+    ],
+)
+def test_a_bare_address_in_an_imported_text_is_a_link(written: str, address: str, after: str) -> None:
+    link = f'<a href="{address}" rel="nofollow ugc noopener">{address}</a>{after}'
+    assert from_html(written).html.removeprefix("<p>").removeprefix("(").removesuffix("</p>") == link
+
+
+@pytest.mark.parametrize("tag", ["a", "code", "pre"])
+def test_an_address_that_is_shown_as_such_is_left_alone(tag: str) -> None:
+    assert 'href="' not in from_html(f"<{tag}>https://a.org</{tag}>").html
+
+
 def test_lines_of_preformatted_text_stay_as_they_are() -> None:
     rendered = from_html("avant\n<pre>\n  a\n\n\n  b &lt;c&gt;</pre>\naprès")
     assert rendered.html == "<p>avant</p>\n<pre>  a\n\n\n  b &lt;c&gt;</pre><p>après</p>"
