@@ -50,7 +50,7 @@ class Report:
     dry_run: bool
     kinds: dict[str, Tally] = field(default_factory=dict)  # author, commenter, post, page, other, comment, …
     notes: dict[str, Places] = field(default_factory=dict)  # what was brought in otherwise than it stood in the file
-    told: set[str] = field(default_factory=set, compare=False)  # topics of the log whose followers have something to read
+    told: set[str] = field(default_factory=set, compare=False)  # topics of the log with something new to read
 
     def of(self, kind: str) -> Tally:
         return self.kinds.setdefault(kind, Tally())
