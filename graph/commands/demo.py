@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from rich.console import Console
+from rich.markup import escape
 
 from graph import app, ids
 from graph.check import MainJob, StepFailed
@@ -46,7 +47,7 @@ async def _check() -> None:
         console.print(f"The main job, once, at {job.reader.address}, with a database of its own:")
         try:
             async for step, seen in job.run():
-                console.print(f" [green]✓[/] {step}: {seen}")
+                console.print(f" [green]✓[/] {step}: {escape(seen)}")
         except StepFailed as failed:
             console.print(f" [red]✗[/] {failed.step}")
             raise Failure(f"The check failed.  {failed}") from failed

@@ -18,6 +18,7 @@ import structlog
 from typer.testing import CliRunner
 
 from graph.cli import app
+from graph.client import Stream, Unexpected
 from graph.commands.serving import closing_all, listening
 from graph.settings import Settings, option
 
@@ -312,6 +313,20 @@ def test_the_check_says_each_step_and_leaves_nothing(palabre: Palabre, tmp_path:
         "Read it all again",
     ]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_check_that_fails_says_which_step_and_what_was_seen(
+    palabre: Palabre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(_: Stream) -> Any:
+        raise Unexpected("a frame", "[nothing]")
+
+    monkeypatch.setattr(Stream, "next", silent)
+    result = palabre("demo", "--check")
+    assert result.exit_code == 1
+    assert " ✓ Read the discussion: " in result.stdout
+    assert result.stdout.splitlines()[-1] == " ✗ Follow it from there"
+    assert result.stderr == "The check failed.  Follow it from there: a frame was due; seen: [nothing]\n"
 
 
 def test_the_check_needs_no_driver_of_postgresql(tmp_path: Path) -> None:
