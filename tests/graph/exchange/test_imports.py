@@ -5,6 +5,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -14,15 +15,20 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graph.audience import Audience
+from graph.change import Changes
+from graph.comments.actions import add_comment
 from graph.comments.paths import path_below, rpath_below
 from graph.exchange import imports, parts
 from graph.exchange.imports import import_wordpress
 from graph.exchange.report import Places, Report, Tally, Unaccounted
 from graph.exchange.rules import CIRCLE, PARENT_MISSING, PARENT_OUT, POST_GONE, REPEATED, TOO_DEEP
 from graph.exchange.wordpress import UnreadableExport
+from graph.posts.rules import Written
 from graph.storage.database import Storage
 from graph.storage.rows import Outcome, Row, Work
 from graph.storage.tables import comments, events, metadata, origins, pingbacks, posts, topics, users
+from subscriptions.brokers.memory import MemoryBroker
 
 SHARED = Path(os.environ.get("PALABRE_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
 NOW = 1_700_000_000_000_000  # µs
@@ -523,6 +529,24 @@ async def test_a_deep_thread_that_was_brought_before_goes_on_at_its_last_level(s
     report = await site.bring(item(1, comment(101, 100), comment(102, 101)))
     assert [depth for (depth,) in await site.rows(comments.c.depth)][-2:] == [99, 99]
     assert report.notes[TOO_DEEP].count == 2
+    await site.assert_sound()
+
+
+async def test_what_was_answered_here_in_the_meantime_keeps_its_place(site: Site) -> None:
+    await site.bring(item(1, comment(1)))
+    [(post_id, viewer_id)] = await site.rows(posts.c.id, posts.c.author_id)
+    [(comment_id,)] = await site.rows(comments.c.id)
+    changes = Changes(site.storage, MemoryBroker(), lambda: NOW)
+    await changes.run(
+        partial(add_comment, post_id=post_id, parent_id=comment_id, written=Written("Ici", "<p>Ici</p>", "Ici")),
+        audience=Audience(viewer_id=viewer_id, role="MEMBER"),
+    )
+    await site.bring(item(1, comment(1), comment(2, 1, minute=0)))
+    assert await site.tree() == [
+        (1, None, "PUBLISHED", 1, 2, 2),
+        (2, 1, "PUBLISHED", 1, 0, 0),
+        (3, 1, "PUBLISHED", 1, 0, 0),
+    ]
     await site.assert_sound()
 
 
