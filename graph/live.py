@@ -19,6 +19,7 @@ from strawberry.types.field import StrawberryField
 from graph.audience import Audience
 from graph.context import Context, Services, Viewer
 from graph.errors import request_error
+from graph.events import ACCESS_TOPIC
 from graph.execution.answers import Engine, Request, report
 from graph.execution.documents import Document, Refused
 from graph.execution.fields import SOURCE, Asking, source_of
@@ -149,7 +150,7 @@ class LiveStream:
         return Opening([await self._payload(event, asking)], standing)
 
     async def _frame(self, entry: Entry, asking: Asking) -> Frame:
-        seen = await log.standing(asking.rows, self.topics)
+        seen = await log.standing(asking.rows, [*self.topics, ACCESS_TOPIC])
         cursor = self._cursor(Vector(seen.epoch, {**seen.places, entry.topic: entry.place}))
         try:
             event = await self.following.project(asking, entry, cursor)

@@ -120,6 +120,12 @@ class Tail:
         while not self.confirmed:
             await self.next_round()
 
+    async def applied(self, seen: Vector) -> None:
+        """Wait until every access event that was there when `seen` was read has been applied.  Raises Stopped."""
+        place = seen.places.get(self._access_topic)
+        while place is not None and seen.epoch == self._epoch and self._applied.position < place.position:
+            await self.next_round()
+
     async def next_round(self) -> None:
         """Have the tail look at the log, and wait until it has, however long the database is away.  Raises Stopped."""
         if not self.stopped:

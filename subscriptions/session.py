@@ -21,7 +21,7 @@ from subscriptions.cursor import Expired, Vector
 from subscriptions.fanout import Fanout
 from subscriptions.follow import Follower, Stopped, Tail
 from subscriptions.log import Entry
-from subscriptions.stream import Opening, Stream, StreamEnds
+from subscriptions.stream import Frame, Opening, Stream, StreamEnds
 
 REASON_BYTES = 123  # RFC 6455: a close frame carries 125 bytes, two of them the code
 
@@ -179,14 +179,26 @@ class Delivery:
                 await self._beat(follower.vector)
                 continue
             for entry in entries:
-                if not await self._may_go_on():
+                frame = await self._frame(entry)
+                if frame is None:
                     return
-                frame = await self._services.fanout.frame(self._stream, entry, self._seen)
                 self._seen = frame.seen
                 if frame.payload is not None:
                     await self._send(frame.payload)
                 if frame.ends:
                     return
+
+    async def _frame(self, entry: Entry) -> Frame | None:
+        """The frame as this client may have it when it leaves; None: the client may have none any more.
+
+        Its rows may be newer than the event: what revoked a right before they were read has to be applied first.
+        """
+        while await self._may_go_on():
+            frame = await self._services.fanout.frame(self._stream, entry, self._seen)
+            await self._services.tail.applied(frame.seen)
+            if not self._recheck:
+                return frame
+        return None
 
     async def _next(self, follower: Follower) -> list[Entry] | None:
         """None: nothing came for a while, or rights have to be looked at."""

@@ -17,6 +17,7 @@ from graph.communities import actions as community_actions
 from graph.context import Viewer
 from graph.events import post_topic
 from graph.ids import global_id
+from graph.live import LiveStream
 from graph.posts import actions as post_actions
 from graph.posts import rules as post_rules
 from graph.refusals import Refusal
@@ -409,3 +410,41 @@ async def test_what_is_the_viewers_own_is_never_shared(community: Any) -> None:
     seen = [await watch.frame(0) for watch in watches]
     assert [frame["clientMutationId"] for frame in seen] == ["a-key", None, None]
     assert [frame["comment"]["viewerCan"]["edit"] for frame in seen] == [True, False, False]
+
+
+async def test_nothing_written_after_somebody_was_shut_out_reaches_them_in_an_older_event(
+    community: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event shows its row as it is by then: here the row changes, and the reader is shut out, before it is read."""
+    admin = await community.viewer(await community.person("ada", role="ADMIN"))
+    reader_id = await community.person("greg")
+    place = await community.act(
+        lambda change: community_actions.create_community(change, name="Entre nous", visibility="PRIVATE"), admin
+    )
+    await community.act(
+        lambda change: community_actions.set_member(change, community_id=place, user_id=reader_id), admin
+    )
+    admin, reader = await community.viewer(admin.audience.viewer_id), await community.viewer(reader_id)
+    post = await community.publish(admin, community_id=place)
+    watch = await community.follow(FOLLOW, reader, post=global_id("Post", post), sort="OLDEST")
+    await watch.frame(0)
+    making = LiveStream._frame
+
+    async def late(self: LiveStream, entry: Any, asking: Any) -> Any:
+        monkeypatch.setattr(LiveStream, "_frame", making)
+        monkeypatch.setattr(community.broker, "ring", lambda topics: None)
+        await community.act(
+            lambda change: community_actions.remove_member(change, community_id=place, user_id=reader_id), admin
+        )
+        secret = comment_rules.written("pour nous seuls")
+        await community.act(
+            lambda change: comment_actions.edit_comment(change, comment_id=entry.data["comment_id"], written=secret),
+            admin,
+        )
+        return await making(self, entry, asking)
+
+    monkeypatch.setattr(LiveStream, "_frame", late)
+    await community.answer_post(admin, post, "pour tous les membres")
+
+    await watch.end()
+    assert [frame["__typename"] for frame in watch.frames] == ["StreamReady"]
