@@ -78,7 +78,10 @@ def body_of(document: str, **variables: object) -> dict[str, object]:
 
 def data_of(response: httpx2.Response) -> dict[str, Any]:
     """The data of an answer without errors and without refusals.  Raises Unexpected."""
-    answer: dict[str, Any] = response.json()
+    try:
+        answer: dict[str, Any] = response.json()
+    except ValueError as wrong:
+        raise Unexpected(f"{response.status_code} {response.text[:500]!r}") from wrong
     data: dict[str, Any] = answer.get("data") or {}
     refused = [payload["errors"] for payload in data.values() if isinstance(payload, dict) and payload.get("errors")]
     if response.status_code != 200 or answer.get("errors") or refused:

@@ -3,8 +3,8 @@
 import asyncio
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -78,5 +78,8 @@ class Child:
 
 
 def _run(work: Work, pipe: "Connection[Any, Any]") -> None:
-    with suppress(EOFError, KeyboardInterrupt), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(work(Line(pipe)))
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(work(Line(pipe)))
+    except* (EOFError, KeyboardInterrupt):
+        sys.exit(1)  # the parent has gone, and has said why
