@@ -25,6 +25,7 @@ class Viewer:
 
     audience: Audience = VISITOR
     token_id: int | None = None
+    expires_at: int | None = None  # µs since 1970, UTC: when the session or token ends by itself
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ the object whose fields are then selected.  It runs for an audience, not for a v
 frame; an operation that selects a field of the viewer's own runs for that viewer alone.
 """
 
+import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,17 @@ from typing import Any, TypeVar
 
 import orjson
 import strawberry
-from graphql import GraphQLError, OperationDefinitionNode, OperationType, TypeInfo, TypeInfoVisitor, Visitor, visit
+from graphql import (
+    GraphQLError,
+    GraphQLInterfaceType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    TypeInfo,
+    TypeInfoVisitor,
+    Visitor,
+    visit,
+)
 from strawberry.types.field import StrawberryField
 
 from graph.audience import Audience
@@ -33,6 +44,8 @@ from subscriptions.session import Refusing
 from subscriptions.stream import Frame, Opening, Stream, StreamEnds
 
 T = TypeVar("T")
+
+TIMER_SECONDS = 24 * 3600.0  # a stream that lasts longer is looked at again once a day
 
 
 class Gone(Exception):
@@ -107,7 +120,9 @@ class LiveStream:
 
     def __post_init__(self) -> None:
         name = self.operation.name.value if self.operation.name else None
-        used = {key: self.variables.get(key) for key in sorted(variables_below(self.document, self.operation))}
+        coerced = self.engine.coerced(self.operation, self.variables).coerced
+        below = variables_below(self.document, self.operation)
+        used = {key: value for key, value in coerced.items() if key in below}
         canonical = orjson.dumps(used, option=orjson.OPT_SORT_KEYS, default=str)
         self.group = (self.document, name, canonical, self.following.name, self.audience)
 
@@ -117,12 +132,9 @@ class LiveStream:
 
     async def open(self) -> Opening:
         given = decoded(self.following.after, self.topics, self.following.cursors)
-        if self.following.snapshot or given is None:
-            return await self._begin_now(self.following.opening)
-        if self.following.opening is None:
-            return Opening([], given)
-        event = self.following.opening(self._cursor(given), self.services.now())
-        return Opening([await self._in_view(partial(self._payload, event))], given)
+        if self.following.snapshot:
+            given = None
+        return await self._in_view(partial(self._first, given, self.following.opening))
 
     async def frame(self, entry: Entry) -> Frame:
         return await self._in_view(partial(self._frame, entry))
@@ -131,7 +143,7 @@ class LiveStream:
         reset = self.following.reset
         if reset is None:
             return await self._in_view(partial(self._expired, reason))
-        return await self._begin_now(lambda cursor, at: reset(reason, cursor, at))
+        return await self._in_view(partial(self._first, None, lambda cursor, at: reset(reason, cursor, at)))
 
     async def heartbeat(self, vector: Vector) -> bytes | None:
         if self.following.heartbeat is None:
@@ -139,18 +151,21 @@ class LiveStream:
         event = self.following.heartbeat(self._cursor(vector), self.services.now())
         return await self._in_view(partial(self._payload, event))
 
-    async def _begin_now(self, first: Callable[[str, int], object] | None) -> Opening:
-        return await self._in_view(partial(self._first, first))
-
-    async def _first(self, first: Callable[[str, int], object] | None, asking: Asking) -> Opening:
-        standing = await log.standing(asking.rows, self.topics)
+    async def _first(self, given: Vector | None, first: Callable[[str, int], object] | None, asking: Asking) -> Opening:
+        """Begin at the given place, or else where the view stands."""
+        seen = await self._seen(asking)
+        vector = given or Vector(seen.epoch, {topic: seen.places[topic] for topic in self.topics})
         if first is None:
-            return Opening([], standing)
-        event = first(self._cursor(standing), self.services.now())
-        return Opening([await self._payload(event, asking)], standing)
+            return Opening([], vector, seen)
+        event = first(self._cursor(vector), self.services.now())
+        return Opening([await self._payload(event, asking)], vector, seen)
+
+    async def _seen(self, asking: Asking) -> Vector:
+        """Where the topics, and what is told of rights, stand in this view."""
+        return await log.standing(asking.rows, [*self.topics, ACCESS_TOPIC])
 
     async def _frame(self, entry: Entry, asking: Asking) -> Frame:
-        seen = await log.standing(asking.rows, [*self.topics, ACCESS_TOPIC])
+        seen = await self._seen(asking)
         cursor = self._cursor(Vector(seen.epoch, {**seen.places, entry.topic: entry.place}))
         try:
             event = await self.following.project(asking, entry, cursor)
@@ -205,6 +220,7 @@ class LiveDoor:
     async def begin(self, member: Member, request: Mapping[str, Any]) -> Stream | bytes:
         asked = Request(request["query"], request.get("variables") or {}, request.get("operationName"))
         try:
+            await self._look_again(member)
             document = self._engine.documents.read(asked.query)
             operation = document.operation(asked.operation_name)
             if operation.operation is not OperationType.SUBSCRIPTION:
@@ -220,20 +236,40 @@ class LiveDoor:
 
     async def renewed(self, member: Member, stream: Stream) -> Stream | None:
         assert isinstance(stream, LiveStream)
-        if member.secret is not None:
-            viewer = await authenticate(self._services.storage, member.secret, self._services.now())
-            if viewer is None:
-                return None
-            member.viewer = viewer
         try:
+            await self._look_again(member)
             return await self._stream(member.viewer, stream.document, stream.operation, stream.variables)
         except GraphQLError:
             return None
 
+    async def _look_again(self, member: Member) -> None:
+        """A socket lives long: what its client may do is what it may do now.  Raises a request error."""
+        if member.secret is None:
+            return
+        viewer = await authenticate(self._services.storage, member.secret, self._services.now())
+        if viewer is None:
+            raise request_error("This session has ended.", "UNAUTHENTICATED")
+        member.viewer = viewer
+
     def enter(self, member: Member, recheck: Callable[[], None]) -> Callable[[], None]:
         watching = self._watching.setdefault(member.viewer.audience.viewer_id, set())
         watching.add(recheck)
-        return lambda: watching.discard(recheck)
+        ending = self._at_end_of(member.viewer, recheck)
+
+        def leave() -> None:
+            watching.discard(recheck)
+            if ending is not None:
+                ending.cancel()
+
+        return leave
+
+    def _at_end_of(self, viewer: Viewer, recheck: Callable[[], None]) -> asyncio.TimerHandle | None:
+        """A session that ends by itself tells no event."""
+        if viewer.expires_at is None:
+            return None
+        seconds = (viewer.expires_at - self._services.now()) / 1_000_000
+        # Timers of the loop count from when the process began: none of them can be set for years ahead.
+        return asyncio.get_running_loop().call_later(min(max(seconds, 0.0), TIMER_SECONDS), recheck)
 
     async def on_access(self, entries: Sequence[Entry] | None) -> None:
         """Whom these events are about looks at their rights again before anything more is sent to them."""
@@ -279,23 +315,36 @@ class LiveDoor:
 def is_per_viewer(engine: Engine, document: Document, operation: OperationDefinitionNode) -> bool:
     """Whether it selects anything that depends on the very person."""
     info = TypeInfo(engine.schema._schema)
-    found = _PerViewer(info)
+    found = _PerViewer(engine.schema._schema, info)
     for node in (operation, *document.fragments.values()):
         visit(node, TypeInfoVisitor(info, found))
     return found.found
 
 
 class _PerViewer(Visitor):
-    def __init__(self, info: TypeInfo) -> None:
+    def __init__(self, schema: GraphQLSchema, info: TypeInfo) -> None:
         super().__init__()
+        self._schema = schema
         self._info = info
         self.found = False
 
-    def enter_field(self, *_: Any) -> None:
+    def enter_field(self, node: Any, *_: Any) -> None:
         core = self._info.get_field_def()
-        declared = None if core is None else core.extensions.get("strawberry-definition")
-        source = None if declared is None else source_of(declared)
-        self.found = self.found or bool(source is not None and source.per_viewer)
+        self.found = self.found or any(is_own(field) for field in (core, *self._implementations(node)))
+
+    def _implementations(self, node: Any) -> Iterator[Any]:
+        """What the field is in each of the types that may stand here."""
+        parent = self._info.get_parent_type()
+        if isinstance(parent, GraphQLInterfaceType):
+            for possible in self._schema.get_possible_types(parent):
+                yield possible.fields.get(node.name.value)
+
+
+def is_own(core: Any) -> bool:
+    """Whether the field depends on the very person."""
+    declared = None if core is None else core.extensions.get("strawberry-definition")
+    source = None if declared is None else source_of(declared)
+    return source is not None and source.per_viewer
 
 
 def variables_below(document: Document, operation: OperationDefinitionNode) -> set[str]:

@@ -8,9 +8,11 @@ one remedy: read from the log again.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import orjson
 from starlette.websockets import WebSocketDisconnect
@@ -23,6 +25,10 @@ from subscriptions.follow import Follower, Stopped, Tail
 from subscriptions.log import Entry
 from subscriptions.stream import Frame, Opening, Stream, StreamEnds
 
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 3  # to make a frame, each when the tail itself has just been able to read
 REASON_BYTES = 123  # RFC 6455: a close frame carries 125 bytes, two of them the code
 
 
@@ -77,7 +83,10 @@ class Session(BaseGraphQLTransportWSHandler[Any, None]):
         pong = {"type": "pong"}
         if "payload" in message:
             pong["payload"] = message["payload"]
-        await self.send_message(pong)  # type: ignore[arg-type]  # its TypedDict knows no payload
+        try:
+            await self.send_message(pong)  # type: ignore[arg-type]  # its TypedDict knows no payload
+        except TypeError:  # orjson reads deeper than it writes
+            await self.handle_invalid_message("ping: the payload is too deep")
 
     async def handle_invalid_message(self, error_message: str) -> None:
         await self.websocket.close(code=4400, reason=cut(error_message))
@@ -98,18 +107,21 @@ class Session(BaseGraphQLTransportWSHandler[Any, None]):
             "variables": operation.variables,
             "operationName": operation.operation_name,
         }
-        begun = await self.services.door.begin(self.context, request)
-        if isinstance(begun, bytes):
-            await self._send(operation, b"next", begun)
+        delivery = Delivery(self.services, self.context, lambda frame: self._send(operation, b"next", frame))
+        # Entered first: what changes while the operation begins is looked at again before anything is sent.
+        leave = self.services.door.enter(self.context, delivery.ask_to_recheck)
+        try:
+            begun = await self.services.door.begin(self.context, request)
+            if isinstance(begun, bytes):
+                await self._send(operation, b"next", begun)
+            else:
+                await delivery.run(begun)
+        except StreamEnds as end:
+            await self._finish(operation, b"error", end.errors)
         else:
-            try:
-                await Delivery(
-                    self.services, self.context, begun, lambda frame: self._send(operation, b"next", frame)
-                ).run()
-            except StreamEnds as end:
-                await self._finish(operation, b"error", end.errors)
-                return
-        await self._finish(operation, b"complete", None)
+            await self._finish(operation, b"complete", None)
+        finally:
+            leave()
 
     async def _send(self, operation: "Operation[Any, None]", kind: bytes, payload: bytes | None) -> None:
         if operation.completed:
@@ -130,37 +142,40 @@ class Session(BaseGraphQLTransportWSHandler[Any, None]):
 class Delivery:
     """A stream on its way to one client."""
 
-    def __init__(
-        self, services: Services, context: Any, stream: Stream, send: Callable[[bytes], Awaitable[None]]
-    ) -> None:
+    def __init__(self, services: Services, context: Any, send: Callable[[bytes], Awaitable[None]]) -> None:
         self._services = services
         self._context = context
-        self._stream = stream
         self._send = send
         self._seen: Vector | None = None
         self._recheck = False
         self.following = False  # whether everything from now on is delivered
         self._patience: asyncio.Timeout | None = None
 
-    async def run(self) -> None:
-        """Until the subject is gone or the client may see it no more.  Raises StreamEnds, Stopped."""
-        leave = self._services.door.enter(self._context, self._ask_to_recheck)
-        try:
-            vector: Vector | None = await self._begun(await self._stream.open())
-            while vector is not None:
-                vector = await self._followed(vector)
-        finally:
-            leave()
-
-    def _ask_to_recheck(self) -> None:
+    def ask_to_recheck(self) -> None:
+        """Before anything more is sent: what the client may see has changed."""
         self._recheck = True
         if self._patience is not None:
-            self._patience.reschedule(asyncio.get_running_loop().time())
+            with suppress(RuntimeError):  # its time is over just now: that wakes us too
+                self._patience.reschedule(asyncio.get_running_loop().time())
 
-    async def _begun(self, opening: Opening) -> Vector:
-        for payload in opening.payloads:
-            await self._send(payload)
-        return opening.vector
+    async def run(self, stream: Stream) -> None:
+        """Until the subject is gone or the client may see it no more.  Raises StreamEnds, Stopped."""
+        self._stream = stream
+        vector = await self._begin(lambda: self._stream.open())
+        while vector is not None:
+            vector = await self._followed(vector)
+
+    async def _begin(self, opening: Callable[[], Awaitable[Opening]]) -> Vector | None:
+        """The first frames; gives the place from which the stream goes on, None where it may not."""
+        while await self._may_go_on():
+            begun = await opening()
+            await self._services.tail.applied(begun.seen)
+            if not self._recheck:
+                self._seen = begun.seen
+                for payload in begun.payloads:
+                    await self._send(payload)
+                return begun.vector
+        return None
 
     async def _followed(self, vector: Vector) -> Vector | None:
         """Deliver from this place on; gives where to begin anew, or None at the end."""
@@ -170,7 +185,8 @@ class Delivery:
                 await self._deliver(follower)
                 return None
         except Expired as expired:
-            return await self._begun(await self._stream.lost(expired.reason))
+            reason = expired.reason
+            return await self._begin(lambda: self._stream.lost(reason))
 
     async def _deliver(self, follower: Follower) -> None:
         while await self._may_go_on():
@@ -194,7 +210,7 @@ class Delivery:
         Its rows may be newer than the event: what revoked a right before they were read has to be applied first.
         """
         while await self._may_go_on():
-            frame = await self._services.fanout.frame(self._stream, entry, self._seen)
+            frame = await self._patiently(lambda: self._services.fanout.frame(self._stream, entry, self._seen))
             await self._services.tail.applied(frame.seen)
             if not self._recheck:
                 return frame
@@ -202,6 +218,8 @@ class Delivery:
 
     async def _next(self, follower: Follower) -> list[Entry] | None:
         """None: nothing came for a while, or rights have to be looked at."""
+        if self._recheck:
+            return None
         try:
             async with asyncio.timeout(self._services.heartbeat_seconds) as self._patience:
                 return await follower.next()
@@ -211,18 +229,29 @@ class Delivery:
             self._patience = None
 
     async def _may_go_on(self) -> bool:
-        if self._recheck:
+        while self._recheck:
             self._recheck = False
-            renewed = await self._services.door.renewed(self._context, self._stream)
+            renewed = await self._patiently(lambda: self._services.door.renewed(self._context, self._stream))
             if renewed is None:
                 return False
             self._stream = renewed
         return True
 
+    async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Whoever reads while the database is away reads again when the tail has been able to."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return await work()
+            except Exception as failure:
+                logger.warning("A stream could not be served and will try again: %r", failure)
+                await self._services.tail.next_round()
+        return await work()
+
     async def _beat(self, vector: Vector) -> None:
-        payload = await self._stream.heartbeat(vector)
-        if payload is not None:
-            await self._send(payload)
+        if not self._recheck:
+            payload = await self._patiently(lambda: self._stream.heartbeat(vector))
+            if payload is not None:
+                await self._send(payload)
 
 
 def what_is_wrong(message: Any) -> str | None:

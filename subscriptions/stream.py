@@ -30,6 +30,7 @@ class Opening:
 
     payloads: Sequence[bytes]
     vector: Vector
+    seen: Vector  # where the topics stood when the rows of these frames were read, or before
 
 
 class StreamEnds(Exception):

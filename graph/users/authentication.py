@@ -17,7 +17,10 @@ async def authenticate(rows: Rows, secret: str, now: int) -> Viewer | None:
     if len(secret) > SECRET_LIMIT:
         return None
     found = await store.standing_by_secret(rows, hash_of(secret), now)
-    return Viewer(_audience([row[1:] for row in found]), token_id=found[0][0]) if found else None
+    if not found:
+        return None
+    token_id, expires_at = found[0][:2]
+    return Viewer(_audience([row[2:] for row in found]), token_id, expires_at)
 
 
 async def viewer_of(rows: Rows, user_id: int, token_id: int | None = None) -> Viewer | None:

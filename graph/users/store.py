@@ -70,11 +70,11 @@ async def standing_of(rows: Rows, user_id: int) -> Sequence[Row]:
 
 
 async def standing_by_secret(rows: Rows, secret_hash: bytes, now: int) -> Sequence[Row]:
-    """(token, id, role, locale, community, role there) of whom the secret belongs to, while it is valid."""
+    """(token, its end, id, role, locale, community, role there) of whom the secret belongs to, while it is valid."""
     owned = tokens.join(users, users.c.id == tokens.c.user_id).outerjoin(memberships, _MEMBERSHIPS)
     unexpired = tokens.c.expires_at.is_(None) | (tokens.c.expires_at > now)
     valid = (tokens.c.secret_hash == secret_hash) & tokens.c.revoked_at.is_(None) & unexpired
-    return await rows.rows(sa.select(tokens.c.id, *_STANDING).select_from(owned).where(valid))
+    return await rows.rows(sa.select(tokens.c.id, tokens.c.expires_at, *_STANDING).select_from(owned).where(valid))
 
 
 async def is_user(rows: Rows, user_id: int) -> bool:

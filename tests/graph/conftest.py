@@ -144,8 +144,9 @@ class Watch:
         self.frames: list[dict[str, Any]] = []
         self.errors: Any = None
         self._news = asyncio.Event()
-        self._delivery = Delivery(community.live, member, stream, self._take)
-        self._task = asyncio.create_task(self._run())
+        self._delivery = Delivery(community.live, member, self._take)
+        self._leave = community.door.enter(member, self._delivery.ask_to_recheck)
+        self._task = asyncio.create_task(self._run(stream))
 
     @property
     def ended(self) -> bool:
@@ -178,12 +179,13 @@ class Watch:
         self._task.cancel()
         await asyncio.wait([self._task])
 
-    async def _run(self) -> None:
+    async def _run(self, stream: Stream) -> None:
         try:
-            await self._delivery.run()
+            await self._delivery.run(stream)
         except StreamEnds as end:
             self.errors = orjson.loads(end.errors)
         finally:
+            self._leave()
             self._news.set()
 
     async def _take(self, payload: bytes) -> None:
