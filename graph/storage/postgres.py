@@ -290,12 +290,19 @@ class PostgreSQL:
 
 async def _roll_back(connection: Connection) -> None:
     """Also where there is nothing to roll back: after a cancellation one cannot tell whether BEGIN arrived."""
+    await _insist(connection, "ROLLBACK")
+
+
+async def _insist(connection: Connection, sql: str) -> None:
+    until = time.monotonic() + GRACE_SECONDS
     while not connection.is_closed():
         # The driver refuses while it stops, in the background, a statement whose task was cancelled.
         with contextlib.suppress(asyncpg.InterfaceError):
-            await connection.execute("ROLLBACK")
+            await connection.execute(sql)
             return
         await asyncio.sleep(CANCELLING_PAUSE_SECONDS)
+        if time.monotonic() > until:
+            connection.terminate()
 
 
 async def begin(connection: Connection, *, reads: bool, isolation: str = "", deferrable: bool = False) -> None:
@@ -403,6 +410,15 @@ class Pinned:
     async def command(self, sql: str) -> None:
         """A savepoint's beginning or end."""
         await self.run(lambda connection: connection.execute(sql))
+
+    async def undo(self, savepoint: str) -> None:
+        """Also where the connection is lost: who was cancelled hears of that, and of nothing else."""
+        await asyncio.shield(self._pool.task(self._undo(savepoint)))
+
+    async def _undo(self, savepoint: str) -> None:
+        async with self._lock:
+            if self._connection is not None:
+                await _insist(self._connection, f"ROLLBACK TO SAVEPOINT {savepoint}; RELEASE SAVEPOINT {savepoint}")
 
     async def commit(self) -> None:
         await asyncio.shield(self._pool.task(self._end(commit)))

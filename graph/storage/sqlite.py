@@ -55,7 +55,8 @@ class Worker(aiosqlite.Connection):
         self._thread.daemon = True  # an interpreter that ends does not wait for a statement
         self._limits = limits
         self._deadline = self._view_ends = math.inf
-        self._queued = self._current = self._stopped = 0  # numbers of jobs
+        self._queued = self._current = self._stopped = self._swept = 0  # numbers of jobs
+        self._cursors: list[sqlite3.Cursor] = []  # those of `open` that may not have given all their rows
 
     def begin(self, job: Job[T]) -> "asyncio.Future[T]":
         """Queue a job for the thread.  Wait for the future with `finished`: it must not be cancelled itself."""
@@ -92,7 +93,15 @@ class Worker(aiosqlite.Connection):
 
     def _do(self, number: int, job: Job[T]) -> T:
         self._current = number
+        if self._swept != self._stopped:
+            self.sweep()
         return job(self)
+
+    def sweep(self) -> None:
+        """Close what was left half read: as long as it is, whatever runs is interrupted as it was."""
+        self._swept = self._stopped
+        while self._cursors:
+            self._cursors.pop().close()
 
     def _opened(self, path: str, limits: Limits, *, writes: bool) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -134,6 +143,12 @@ class Worker(aiosqlite.Connection):
         self._deadline = min(self._view_ends, now + self._limits.statement_seconds)
         return self._conn.execute(statement.sql, statement.arguments)
 
+    def open(self, statement: Statement) -> sqlite3.Cursor:
+        """For `page`, until the transaction ends."""
+        cursor = self.cursor_of(statement)
+        self._cursors.append(cursor)
+        return cursor
+
     def page(self, cursor: sqlite3.Cursor, rows: int) -> list[Row]:
         self._deadline = time.monotonic() + self._limits.statement_seconds
         try:
@@ -162,6 +177,11 @@ class Worker(aiosqlite.Connection):
     def roll_back(self) -> None:
         if self.in_transaction:
             self.command("ROLLBACK")
+
+    def undo(self, savepoint: str) -> None:
+        if self.in_transaction:
+            self.command(f"ROLLBACK TO {savepoint}")
+            self.command(f"RELEASE {savepoint}")
 
     def snapshot(self, work: Work[T]) -> T:
         """One work, all of whose statements see the same state."""
@@ -207,9 +227,7 @@ class Worker(aiosqlite.Connection):
             return Done(value)
         except Exception as error:
             # A full disk, or a statement stopped while it wrote, ends the transaction and not the savepoint alone.
-            if self.in_transaction:
-                self.command("ROLLBACK TO work")
-                self.command("RELEASE work")
+            self.undo("work")
             return Failed(error)
 
 
@@ -332,6 +350,11 @@ class Pinned:
         """A savepoint's beginning or end."""
         await self.run(lambda worker: worker.command(sql))
 
+    async def undo(self, savepoint: str) -> None:
+        """Also where SQLite has undone more: who was cancelled hears of that, and of nothing else."""
+        async with self._lock:
+            await self.raw.finished(self.raw.begin(lambda worker: worker.undo(savepoint)), stoppable=False)
+
     async def commit(self) -> None:
         await self.raw.finished(self._ending(self._commit), stoppable=False)
 
@@ -369,6 +392,7 @@ class Pinned:
         self._begun = True
 
     def _last(self, job: Job[None], worker: Worker) -> None:
+        worker.sweep()
         try:
             job(worker)
         finally:

@@ -45,7 +45,7 @@ class Jobs:
         return job
 
     def cursor(self, statement: Statement) -> Callable[[Worker], sqlite3.Cursor]:
-        return lambda worker: worker.cursor_of(statement)
+        return lambda worker: worker.open(statement)
 
     def page(self, statement: Statement, cursor: sqlite3.Cursor) -> Callable[[Worker], list[Record]]:
         return lambda worker: _records(statement, cursor, worker.page(cursor, PAGE_ROWS))

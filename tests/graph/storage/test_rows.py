@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.dialects.sqlite import pysqlite
 
 from graph.storage import postgres, sqlite
 from graph.storage.database import Storage
@@ -145,3 +146,9 @@ def test_the_text_of_a_statement_does_not_depend_on_how_many_are_asked(engine: A
         ["[4,5]"],
         [[4, 5]],
     )
+
+
+def test_among_stands_in_a_condition_as_it_is_so_that_sqlite_can_use_an_index() -> None:
+    asked = sa.select(comments.c.id).where(among(comments.c.id, [1, 2]))
+
+    assert str(asked.compile(dialect=pysqlite.dialect())).endswith("comments.id IN (SELECT value FROM json_each(?))")

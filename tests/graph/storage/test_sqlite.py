@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from graph.storage import sqlite
+from graph.storage.backends import PAGE_ROWS
 from graph.storage.database import Storage
 from graph.storage.errors import Busy, NotConnected, StorageError, TooSlow, UnknownScheme, ViewExpired
 from graph.storage.rows import Done, Failed, Rows
@@ -207,6 +208,23 @@ async def test_a_transaction_that_sqlite_rolled_back_is_not_continued_outside_of
         with pytest.raises(StorageError, match="rolled"):
             await transaction.commit()
         assert list(await storage.rows(sa.select(communities))) == []
+
+
+async def test_a_transaction_ends_though_its_iteration_was_stopped_half_way(sqlite_url: str) -> None:
+    """As long as a statement is half read, an interruption stays in force: it would stop the ROLLBACK too."""
+    two_pages = [{"slug": f"{number}", "name": "", "created_at": 1} for number in range(2 * PAGE_ROWS)]
+
+    async with Storage.at(sqlite_url, readers=1) as storage:
+        await storage.database.execute_many(communities.insert(), two_pages)
+        pinned = await storage._pool.pin(reads=True)
+        assert isinstance(pinned, sqlite.Pinned)
+        statement = sqlite.compile_statement(communities.select())
+        cursor = await pinned.run(lambda worker: worker.open(statement))
+        assert len(await pinned.run(lambda worker: worker.page(cursor, PAGE_ROWS))) == PAGE_ROWS
+        pinned.raw.stop_job()
+        await pinned.roll_back()
+        assert not pinned.raw.in_transaction
+        assert len(await storage.rows(communities.select())) == 2 * PAGE_ROWS
 
 
 async def test_commits_survive_the_power_unless_one_asks_otherwise(sqlite_url: str) -> None:
