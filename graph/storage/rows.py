@@ -73,6 +73,10 @@ class among(FunctionElement[bool]):
     def __init__(self, column: sa.ColumnElement[Any], ids: Sequence[Any]) -> None:
         super().__init__(column, listed(ids, column))
 
+    def self_group(self, against: Any = None) -> Any:
+        """As it stands: where SQLAlchemy compares a truth with 1, SQLite looks at every row instead of an index."""
+        return self
+
 
 @compiles(among, "sqlite")
 def _among_json(element: among, compiler: SQLCompiler, **kw: Any) -> str:
