@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
+import structlog
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.requests import Request as HttpRequest
@@ -12,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from strawberry.exceptions import ConnectionRejectionError
 
-from graph.change import Changes
+from graph.change import Changes, forget_keys
 from graph.context import Services
 from graph.endpoint import HttpEndpoint, Unacceptable, bearer, viewer_from
 from graph.execution.answers import Engine
@@ -30,6 +31,8 @@ from subscriptions.endpoint import SocketEndpoint
 from subscriptions.fanout import Fanout
 from subscriptions.follow import Tail
 from subscriptions.log import trim
+
+logger = structlog.get_logger("palabre")
 
 HOUR = 3600  # seconds
 MICROSECONDS = 1_000_000
@@ -70,7 +73,12 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = now) -> Starlet
     )
     engine = Engine(
         schema,
-        Limits(settings.operation_bytes, settings.operation_tokens, settings.operation_depth),
+        Limits(
+            document_bytes=settings.operation_bytes,
+            tokens=settings.operation_tokens,
+            depth=settings.operation_depth,
+            discreet=settings.production,
+        ),
     )
     door = LiveDoor(engine, services)
     tail = Tail(storage, broker, door.on_access)
@@ -93,8 +101,7 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = now) -> Starlet
                         yield
                     finally:
                         keeping.cancel()
-                        with suppress(asyncio.CancelledError):
-                            await keeping
+                        await asyncio.wait([keeping])
                         await services.changes.finish()
             finally:
                 await broker.stop()
@@ -147,13 +154,17 @@ async def admit(member: Member, services: Services) -> None:
 
 
 async def keep_log(settings: Settings, storage: Storage, clock: Callable[[], int]) -> None:
-    """Every hour, let go of events that are too many or too old."""
+    """Every hour, let go of events that are too many or too old, and of keys that nobody can repeat any more."""
     age = settings.log_days * 24 * HOUR * MICROSECONDS
     while True:
         await asyncio.sleep(HOUR)
-        beyond: int | None = 0
-        while beyond is not None:
-            beyond = await trimmed(storage, settings.log_events_per_topic, clock() - age, beyond)
+        try:
+            beyond: int | None = 0
+            while beyond is not None:
+                beyond = await trimmed(storage, settings.log_events_per_topic, clock() - age, beyond)
+            await storage.write([lambda rows: forget_keys(rows, clock())])
+        except Exception as failure:  # the next hour does it
+            logger.warning("log_not_trimmed", error=repr(failure))
 
 
 async def trimmed(storage: Storage, keep_events: int, keep_after: int, beyond: int) -> int | None:

@@ -19,6 +19,7 @@ from graph.audience import Audience
 from graph.events import Event, data_of
 from graph.refusals import Conflict, Invalid
 from graph.storage.database import Storage
+from graph.storage.errors import OutcomeUnknown
 from graph.storage.rows import Done, Failed, Outcome, Row, Rows
 from graph.storage.tables import idempotency_keys
 from subscriptions import log
@@ -28,6 +29,7 @@ T = TypeVar("T")
 
 GROUP_LIMIT: Final = 32  # changes in one transaction: 5,025/s at 32 against 365/s alone, synchronous=FULL
 KEY_LIFETIME: Final = 24 * 3600 * 1_000_000  # µs
+TRIES: Final = 3  # of a change with a key whose outcome nobody knows
 KEY_LIMIT: Final = 100  # characters of a clientMutationId
 
 
@@ -81,6 +83,7 @@ class _Waiting(Generic[T]):
     key: Key | None
     done: "asyncio.Future[T]"
     told: set[str] = field(default_factory=set)
+    tries: int = 1
 
 
 class Changes:
@@ -134,11 +137,13 @@ class Changes:
         return done
 
     async def _work(self) -> None:
-        while self._waiting:
-            group = self._next_group()
-            if group:
-                await self._run_group(group)
-        self._busy -= 1  # with no await since the queue was seen empty: who comes next starts a lane
+        try:
+            while self._waiting:
+                group = self._next_group()
+                if group:
+                    await self._run_group(group)
+        finally:
+            self._busy -= 1  # with no await since the queue was seen empty: who comes next starts a lane
 
     def _next_group(self) -> list[_Waiting[Any]]:
         group: list[_Waiting[Any]] = []
@@ -151,6 +156,9 @@ class Changes:
     async def _run_group(self, group: list[_Waiting[Any]]) -> None:
         try:
             outcomes = await self._storage.write([self._work_of(waiting) for waiting in group])
+        except OutcomeUnknown as unknown:
+            self._after_unknown(group, unknown)
+            return
         except Exception as failure:
             outcomes = [Failed(failure) for _ in group]
         self._waiting.extendleft(reversed(group[len(outcomes) :]))
@@ -161,6 +169,19 @@ class Changes:
             _settle(waiting.done, outcome)
         if told:
             self._broker.ring(told)
+
+    def _after_unknown(self, group: list[_Waiting[Any]], unknown: OutcomeUnknown) -> None:
+        """The connection was lost at COMMIT.  Who has a key is run again: the key tells whether it was done.
+
+        The others are never replayed blindly.  Followers look at the log in both cases.
+        """
+        self._broker.ring({topic for waiting in group for topic in waiting.told})
+        for waiting in group:
+            if waiting.key is not None and waiting.tries < TRIES:
+                waiting.tries += 1
+                self._waiting.append(waiting)
+            else:
+                _settle(waiting.done, Failed(unknown))
 
     def _work_of(self, waiting: _Waiting[T]) -> Callable[[Rows], Coroutine[Any, Any, T]]:
         async def work(rows: Rows) -> T:
@@ -231,3 +252,9 @@ def _claiming(change: Change, key: Key) -> sa.Executable:
         .returning(table.c.created_at)
     )
     return claim
+
+
+async def forget_keys(rows: Rows, now: int) -> None:
+    """Those that nobody can repeat any more; a day longer than promised, so that none goes while it is looked at."""
+    table = idempotency_keys
+    await rows.rows(table.delete().where(table.c.created_at < now - 2 * KEY_LIFETIME).returning(table.c.viewer_id))

@@ -150,8 +150,6 @@ class Settings(BaseSettings):
         5_000, ge=100, le=1_000_000, description="tokens of one GraphQL document, 100 to 1000000"
     )
     operation_depth: int = Field(30, ge=5, le=200, description="levels of one GraphQL document, 5 to 200")
-    page_limit: int = Field(100, ge=1, le=1_000, description="nodes of one page of a list, 1 to 1000")
-    thread_page_limit: int = Field(200, ge=1, le=2_000, description="comments of one page of a thread, 1 to 2000")
 
     live_heartbeat_seconds: float = Field(
         25, ge=1, le=3_600, description="seconds between the signs of life of a silent live stream, 1 to 3600"

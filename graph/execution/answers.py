@@ -12,15 +12,17 @@ from graphql import ExecutionResult, GraphQLError, OperationDefinitionNode, Oper
 from graphql.execution.values import get_variable_values
 
 from graph.context import Context
-from graph.errors import user_error
+from graph.errors import request_error, user_error
 from graph.execution.documents import Document, Documents, Refused
 from graph.execution.fields import Asking
-from graph.execution.guard import Limits
-from graph.execution.plans import NotPlanned
+from graph.execution.guard import Limits, check_operation
 from graph.refusals import Refusal
+from graph.storage.errors import StorageError
 from graph.storage.rows import Rows
 
 logger = structlog.get_logger("palabre")
+
+VARIABLE_ERRORS = 50  # are told of one request
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ class Engine:
 
     def __init__(self, schema: strawberry.Schema, limits: Limits | None = None) -> None:
         self.schema = schema
-        self.documents = Documents(schema, limits or Limits())
+        self.limits = limits or Limits()
+        self.documents = Documents(schema, self.limits)
 
     async def answer(self, request: Request, context: Context) -> Answer:
         """The answer to a query or a mutation."""
@@ -64,10 +67,14 @@ class Engine:
             document = self.documents.read(request.query)
             operation = document.operation(request.operation_name)
             variables = self.coerced(operation, request.variables)
+            self.held_to_limits(document, operation, variables)
         except Refused as refused:
             return Answer(None, [error.formatted for error in refused.errors], executed=False)  # type: ignore[misc]  # a TypedDict
         except GraphQLError as error:
             return Answer(None, [dict(error.formatted)], executed=False)
+        if operation.operation is OperationType.SUBSCRIPTION:
+            told = request_error("Follow a subscription over a socket that speaks graphql-transport-ws.", "VALIDATION")
+            return Answer(None, [dict(told.formatted)], executed=False)
         if operation.operation is OperationType.QUERY:
             planned = await self._planned(document, operation, variables, context)
             if planned is not None:
@@ -76,10 +83,18 @@ class Engine:
 
     def coerced(self, operation: OperationDefinitionNode, given: Mapping[str, Any]) -> Any:
         """The variables as the schema wants them.  Raises Refused."""
-        found = get_variable_values(self.schema._schema, operation.variable_definitions or (), dict(given))
+        found = get_variable_values(
+            self.schema._schema, operation.variable_definitions or (), dict(given), max_errors=VARIABLE_ERRORS
+        )
         if isinstance(found, list):
             raise Refused(found)
         return found
+
+    def held_to_limits(self, document: Document, operation: OperationDefinitionNode, variables: Any) -> None:
+        """Raises Refused for an operation that may bring too much.  `variables` are coerced."""
+        wrong = check_operation(operation, document.fragments, variables.coerced, self.limits)
+        if wrong is not None:
+            raise Refused([wrong])
 
     async def _planned(
         self, document: Document, operation: OperationDefinitionNode, variables: Any, context: Context
@@ -94,11 +109,11 @@ class Engine:
 
         try:
             return Answer(await context.services.storage.read(work), [], planned=True)
-        except (NotPlanned, GraphQLError, Refusal):
-            return None  # the other execution words the errors
-        except Exception as failure:
-            logger.warning("plan_failed", operation=operation.name and operation.name.value, error=repr(failure))
-            return None
+        except StorageError as failure:  # to try again, more slowly, would make it worse
+            name = operation.name.value if operation.name else None
+            return Answer(None, [{"message": "Internal error.", "extensions": internal(failure, name)}])
+        except Exception:
+            return None  # the other execution words the errors, field by field
 
     async def _executed(
         self, document: Document, operation: OperationDefinitionNode, request: Request, context: Context
@@ -145,8 +160,13 @@ def _shown(error: GraphQLError, operation: OperationDefinitionNode) -> dict[str,
         return formatted
     name = operation.name.value if operation.name else None
     formatted["message"] = "Internal error."
-    formatted["extensions"] = {"code": "INTERNAL", "id": report(original, name, error.path)}
+    formatted["extensions"] = internal(original, name, error.path)
     return formatted
+
+
+def internal(defect: BaseException, operation: str | None, path: object = None) -> dict[str, Any]:
+    """All that a client may know of a defect."""
+    return {"code": "INTERNAL", "id": report(defect, operation, path)}
 
 
 def report(defect: BaseException, operation: str | None, path: object = None) -> str:

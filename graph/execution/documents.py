@@ -11,8 +11,10 @@ from graphql import (
     FragmentDefinitionNode,
     GraphQLError,
     GraphQLSyntaxError,
+    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     parse,
+    specified_rules,
     validate,
 )
 
@@ -20,7 +22,7 @@ from graph.errors import request_error
 from graph.execution.guard import Limits, check_document
 from graph.execution.plans import NotPlanned, Plan, compile_plan, directive_variables
 
-DOCUMENTS_KEPT = 500
+CHARACTERS_KEPT = 500_000  # of documents; parsed, they take some 75 bytes a character
 PLANS_KEPT = 16  # of one document: one per operation and per values of its directives
 
 
@@ -74,6 +76,7 @@ class Documents:
         self._schema = schema
         self._limits = limits
         self._kept: OrderedDict[str, Document] = OrderedDict()
+        self._characters = 0
 
     def read(self, text: str) -> Document:
         if text in self._kept:
@@ -81,8 +84,10 @@ class Documents:
             return self._kept[text]
         document = self._parsed(text)
         self._kept[text] = document
-        if len(self._kept) > DOCUMENTS_KEPT:
-            self._kept.popitem(last=False)
+        self._characters += len(text)
+        while self._characters > CHARACTERS_KEPT:
+            forgotten, _ = self._kept.popitem(last=False)
+            self._characters -= len(forgotten)
         return document
 
     def _parsed(self, text: str) -> Document:
@@ -114,10 +119,14 @@ class Documents:
             for definition in node.definitions
             if isinstance(definition, FragmentDefinitionNode)
         }
-        errors = check_document(node, fragments, self._limits) or validate(self._schema._schema, node)
+        errors = check_document(node, fragments, self._limits) or self._invalid(node)
         if errors:
             raise Refused(errors)
         return Document(self._schema, node, operations, fragments)
+
+    def _invalid(self, node: DocumentNode) -> list[GraphQLError]:
+        rules = [*specified_rules, NoSchemaIntrospectionCustomRule] if self._limits.discreet else specified_rules
+        return validate(self._schema._schema, node, rules, hide_suggestions=self._limits.discreet)
 
 
 class Refused(Exception):

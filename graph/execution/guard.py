@@ -1,14 +1,15 @@
-"""Limits before work: what a document may ask for is bounded before it is validated.
+"""Limits before work: how deep a document is and how many fields it has are bounded before it is validated, and how
+many things an operation may bring before it is executed.
 
-Measured once per fragment: validation rules that walk fragments again at each spread take exponential time on
-nested ones.
+Fields are counted as they stand after all fragments are spread, and each fragment is measured once: walking it again
+at each spread would take exponential time on nested ones, here, in validation and in making a plan.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from graphql import DocumentNode, FragmentDefinitionNode, GraphQLError, OperationDefinitionNode
+from graphql import DocumentNode, FragmentDefinitionNode, GraphQLError, OperationDefinitionNode, OperationType
 
 from graph.errors import request_error
 
@@ -18,42 +19,121 @@ class Limits:
     document_bytes: int = 100_000
     tokens: int = 5_000
     depth: int = 30  # levels of nested fields; introspection as tools send it has 13
+    fields: int = 3_000  # after all fragments are spread
+    things: int = 20_000  # entries of lists, if every list were full
+    acts: int = 10  # mutations in one operation
+    discreet: bool = False  # tell nothing of the schema: no introspection, no suggestions
 
 
 def check_document(
     node: DocumentNode, fragments: Mapping[str, FragmentDefinitionNode], limits: Limits
 ) -> list[GraphQLError]:
     """What is wrong with it; empty when it is within its limits."""
-    depths = _Depths(fragments)
+    depth_of, fields_of = Measure(fragments, _deeper), Measure(fragments, _more_fields)
     for definition in node.definitions:
-        if isinstance(definition, OperationDefinitionNode):
-            depth = depths.of(definition)
-            if depth > limits.depth:
-                message = f"The operation is {depth} levels deep; {limits.depth} are allowed."
-                return [request_error(message, "TOO_COMPLEX", limit=limits.depth, actual=depth)]
+        if not isinstance(definition, OperationDefinitionNode):
+            continue
+        for what, measured, limit in (
+            ("levels", depth_of.below(definition), limits.depth),
+            ("fields", fields_of.below(definition), limits.fields),
+        ):
+            if measured > limit:
+                return [_too_complex(f"The operation has {measured} {what}; {limit} are allowed.", limit, measured)]
+        acts = len(definition.selection_set.selections)
+        if definition.operation is OperationType.MUTATION and acts > limits.acts:
+            return [_too_complex(f"The operation has {acts} mutations; {limits.acts} are allowed.", limits.acts, acts)]
     return []
 
 
-class _Depths:
-    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode]) -> None:
+def check_operation(
+    operation: OperationDefinitionNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    variables: Mapping[str, Any],
+    limits: Limits,
+) -> GraphQLError | None:
+    """Whether all its lists, as long as they may be, hold more than is allowed.  `variables` are coerced."""
+    entries = Entries(fragments, variables)
+    things = entries.below(operation)
+    if things <= limits.things:
+        return None
+    return _too_complex(
+        f"The operation may bring {things} things; {limits.things} are allowed: ask for shorter pages.",
+        limits.things,
+        things,
+    )
+
+
+def _too_complex(message: str, limit: int, actual: int) -> GraphQLError:
+    return request_error(message, "TOO_COMPLEX", limit=limit, actual=actual)
+
+
+MEASURED_MOST = 10**9  # beyond which nobody needs to know
+
+
+class Measure:
+    """A number of what stands below a node, made of the numbers of its selections."""
+
+    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], add: Callable[[int, Any, int], int]) -> None:
         self._fragments = fragments
+        self._add = add
         self._known: dict[str, int] = {}
 
-    def of(self, node: Any) -> int:
-        """Levels of fields below this node."""
-        deepest = 0
+    def below(self, node: Any) -> int:
+        measured = 0
         for selection in getattr(getattr(node, "selection_set", None), "selections", ()):
-            if selection.kind == "field":
-                deepest = max(deepest, 1 + self.of(selection))
-            elif selection.kind == "inline_fragment":
-                deepest = max(deepest, self.of(selection))
+            if selection.kind == "fragment_spread":
+                measured = self._add(measured, None, self._of_fragment(selection.name.value))
             else:
-                deepest = max(deepest, self._of_fragment(selection.name.value))
-        return deepest
+                field = selection if selection.kind == "field" else None
+                measured = self._add(measured, field, self.below(selection))
+        return min(measured, MEASURED_MOST)
 
     def _of_fragment(self, name: str) -> int:
         if name not in self._known:
             self._known[name] = 0  # a fragment that spreads itself is for validation to refuse
             fragment = self._fragments.get(name)
-            self._known[name] = 0 if fragment is None else self.of(fragment)
+            self._known[name] = 0 if fragment is None else self.below(fragment)
         return self._known[name]
+
+
+def _deeper(measured: int, field: Any, below: int) -> int:
+    return max(measured, below + (field is not None))
+
+
+def _more_fields(measured: int, field: Any, below: int) -> int:
+    return measured + below + (field is not None)
+
+
+class Entries(Measure):
+    """How many entries of lists there may be below a node.
+
+    A list is a field that selects `edges` or `nodes`; it holds what `first` or `last` says, or a page.
+    """
+
+    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]) -> None:
+        super().__init__(fragments, self._entries)
+        self._variables = variables
+        self._lists = Measure(fragments, _selects_entries)
+
+    def _entries(self, measured: int, field: Any, below: int) -> int:
+        if field is None or not self._lists.below(field):
+            return measured + below
+        return measured + self._size(field) * (1 + below)
+
+    def _size(self, field: Any) -> int:
+        for argument in field.arguments or ():
+            if argument.name.value in ("first", "last"):
+                value = argument.value
+                given = self._variables.get(value.name.value) if value.kind == "variable" else value
+                size = given if isinstance(given, int) else getattr(given, "value", None)
+                if size is not None and str(size).lstrip("-").isdecimal():
+                    return max(int(size), 0)
+        return USUAL_PAGE
+
+
+def _selects_entries(measured: int, field: Any, below: int) -> int:
+    """Whether a level selects entries: fields below it are not of the level, those in fragments are."""
+    return max(measured, below if field is None else int(field.name.value in ("edges", "nodes")))
+
+
+USUAL_PAGE = 50  # entries of a list that says nothing of its length

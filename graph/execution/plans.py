@@ -201,6 +201,8 @@ class Compiler:
                 raise NotPlanned(f"@{name} is not planned")
             given = directive.arguments[0].value
             condition = self.directives[given.name.value] if given.kind == "variable" else given.value
+            if not isinstance(condition, bool):
+                raise NotPlanned(f"@{name} has no condition")
             if condition is (name == "skip"):
                 return False
         return True
@@ -228,13 +230,19 @@ class Compiler:
             case Carried(attribute=attribute):
                 return AttributeStep(key, attribute, self._complete(core.type, sets, wanted))
             case Batched() as source:
-                below = Columns(source.entity() if source.entity else NoEntity)
+                below = self._below(source)
                 taking = self._taking(of, source.needs, wanted)
                 complete = self._complete(core.type, sets, below)
                 return BatchedStep(key, source, taking, below, self._arguments(core, declared, nodes[0]), complete)
         if declared.base_resolver is not None:
             raise NotPlanned(f"{of.name}.{name} is not declared")
         return AttributeStep(key, declared.python_name, self._complete(core.type, sets, wanted))
+
+    def _below(self, source: Batched) -> Columns:
+        if source.entity is None:
+            return Columns(NoEntity)
+        entity = source.entity()
+        return Columns(entity, [entity.table.c.id])  # a statement selects at least one column
 
     def _taking(self, of: GraphQLObjectType, needs: tuple[Need, ...], wanted: Columns | None) -> Taking:
         """How the needs are taken from an owner: by their places in a row, or from an object's attributes."""

@@ -21,6 +21,7 @@ from graph.context import Context, Services, Viewer
 from graph.errors import ERROR_TYPES
 from graph.execution.answers import Answer, Engine, Request
 from graph.execution.fields import Asking
+from graph.execution.guard import Limits
 from graph.execution.plans import Plan, compile_plan
 from graph.live import LiveDoor, Member
 from graph.posts import actions as post_actions
@@ -201,7 +202,7 @@ class Community(Site):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.engine = Engine(schema)
+        self.engine = Engine(schema, Limits(things=10_000_000))  # random operations ask for much, of little
         self.door = LiveDoor(self.engine, self.services)
         self.tail = Tail(self.storage, self.broker, self.door.on_access, poll_seconds=0.2)
         self.live = session.Services(self.tail, Fanout(), self.door, heartbeat_seconds=30)
