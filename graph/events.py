@@ -120,6 +120,8 @@ def data_of(event: Event) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(event).items()}
 
 
-def event_from(kind: str, data: Mapping[str, Any]) -> Event:
-    """The event that was kept.  Raises KeyError for a kind that this version does not know."""
+def event_from(kind: str, data: Mapping[str, Any]) -> Event | None:
+    """The event that was kept; None for a kind that only a newer version knows."""
+    if kind not in _BY_KIND:
+        return None
     return _BY_KIND[kind](**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})

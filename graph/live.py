@@ -289,6 +289,7 @@ class LiveDoor:
         self, viewer: Viewer, document: Document, operation: OperationDefinitionNode, given: Mapping[str, Any]
     ) -> LiveStream:
         variables = self._engine.coerced(operation, given)
+        self._engine.held_to_limits(document, operation, variables)
         core, declared, node = self._root(operation)
         source: Live = declared.metadata[SOURCE]
         arguments = arguments_of(self._engine.schema, core, declared, node, variables)

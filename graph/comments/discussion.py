@@ -15,6 +15,7 @@ import strawberry
 from graph import access, ids
 from graph.comments import window as windows
 from graph.comments.paths import ancestors_of
+from graph.comments.store import IS_SHOWN
 from graph.comments.window import Gap, Place, Shape, Sort, Window, WindowRow
 from graph.errors import request_error
 from graph.events import post_topic
@@ -77,7 +78,7 @@ async def load_roots(
 ) -> list[Page]:
     """Owners are (post id, root count).  Served by the index on (post_id, parent_id, number)."""
     asked = Slice.of(first, after, last, before)
-    where = [comments.c.parent_id.is_(None), comments.c.shown == 1]
+    where = [comments.c.parent_id.is_(None), IS_SHOWN]
     keys = [key for key, _ in owners]
     pages = await page_per_owner(asking, wanted, ORDERS[sort], asked, comments.c.post_id, keys, where)
     for page, (post_id, count) in zip(pages, owners, strict=True):
@@ -103,9 +104,7 @@ async def load_replies(
     found = dict(
         zip(
             keys,
-            await page_per_owner(
-                asking, wanted, ORDERS[sort], asked, comments.c.parent_id, keys, [comments.c.shown == 1]
-            ),
+            await page_per_owner(asking, wanted, ORDERS[sort], asked, comments.c.parent_id, keys, [IS_SHOWN]),
             strict=True,
         )
     )
@@ -160,7 +159,7 @@ async def _at_paths(
     statement = sa.select(*wanted.list).where(
         among(comments.c.post_id, sorted({post_id for post_id, _ in asked})),
         among(comments.c.path, paths),
-        comments.c.shown == 1,
+        IS_SHOWN,
     )
     return {(row[post_place], row[path_place]): tuple(row) for row in await asking.rows.rows(statement)}
 
@@ -276,7 +275,7 @@ async def _thread(
 async def _focused(asking: Asking, post_id: int, comment_id: int) -> tuple[int, str] | None:
     """Id and path of the comment, if it is shown in this post."""
     statement = sa.select(comments.c.id, comments.c.path).where(
-        comments.c.id == comment_id, comments.c.post_id == post_id, comments.c.shown == 1
+        comments.c.id == comment_id, comments.c.post_id == post_id, IS_SHOWN
     )
     found = await asking.rows.rows(statement)
     return (found[0][0], found[0][1]) if found else None

@@ -12,6 +12,7 @@ from graph import access, ids
 from graph.audience import Audience
 from graph.comments import discussion
 from graph.comments.positions import ThreadPosition, load_positions
+from graph.comments.store import IS_SHOWN
 from graph.comments.types import Comment
 from graph.errors import request_error
 from graph.events import CommentAdded as CommentAddedEvent
@@ -212,6 +213,8 @@ async def project(asking: Asking, entry: Entry, cursor: str, *, post_id: int, br
     if not await _sees_post(asking, post_id):
         raise Gone
     event = event_from(entry.kind, entry.data)
+    if event is None:
+        return None
     told: dict[str, Any] = {"cursor": LiveCursor(cursor), "at": Instant(entry.at)}
     if isinstance(event, InPost):
         told |= {"by": event.by, "mutation_id": event.mutation_id}
@@ -245,14 +248,21 @@ async def _sees_post(asking: Asking, post_id: int) -> bool:
 
 
 async def _in_branch(asking: Asking, comment_id: int, branch: str, *, shown: bool) -> bool:
-    """Whether the comment is in the branch, and has (or has not) a place in the tree by now."""
+    """Whether the comment is in the branch, and has (or has not) a place in the tree by now.
+
+    A branch also goes with what is removed above it.
+    """
     statement = sa.select(comments.c.path, comments.c.shown).where(comments.c.id == comment_id)
     found = await asking.rows.rows(statement)
-    return bool(found) and found[0][0].startswith(branch) and bool(found[0][1]) is shown
+    if not found or bool(found[0][1]) is not shown:
+        return False
+    path: str = found[0][0]
+    return path.startswith(branch) or (not shown and branch.startswith(path))
 
 
 def _aspects(names: Sequence[str]) -> list[ContentAspect]:
-    return [ContentAspect[name] for name in names]
+    """Those that this version knows: another worker may be newer."""
+    return [ContentAspect[name] for name in names if name in ContentAspect.__members__]
 
 
 # The streams -------------------------------------------------------------------------------------------------------
@@ -326,7 +336,10 @@ async def _following(
 
 async def _branch(asking: Asking, post_id: int, comment_id: int) -> str:
     statement = sa.select(comments.c.path).where(
-        comments.c.id == comment_id, comments.c.post_id == post_id, comments.c.shown == 1
+        comments.c.id == comment_id,
+        comments.c.post_id == post_id,
+        # One that has left the tree since is still what somebody followed: its removal is to be told.
+        sa.or_(IS_SHOWN, comments.c.shown_until.is_not(None)),
     )
     found = await asking.rows.rows(statement)
     if not found:

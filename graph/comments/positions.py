@@ -9,6 +9,7 @@ import strawberry
 from graph import ids
 from graph.comments.discussion import CommentSort, SortArgument
 from graph.comments.paths import ancestors_of
+from graph.comments.store import IS_SHOWN
 from graph.execution.fields import Asking, Columns
 from graph.storage.rows import Row, among
 from graph.storage.tables import comments
@@ -64,7 +65,7 @@ async def _sibling_before(
     """Served by the index on (post_id, parent_id, number)."""
     row = comments.c
     parent = row.parent_id.is_(None) if parent_id is None else row.parent_id == parent_id
-    conditions: list[Any] = [row.post_id == post_id, parent, row.shown == 1]
+    conditions: list[Any] = [row.post_id == post_id, parent, IS_SHOWN]
     if position is not None:
         conditions.append(sa.or_(row.shown_from.is_(None), row.shown_from < position))
     oldest = sort is CommentSort.OLDEST

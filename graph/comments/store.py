@@ -11,6 +11,9 @@ from graph.comments.rules import TreeRow
 from graph.storage.rows import Rows, among
 from graph.storage.tables import comments, posts, revisions
 
+# Written out: a partial index does not serve a condition whose value is an argument.
+IS_SHOWN = comments.c.shown == sa.literal_column("1")
+
 
 async def facts_of(rows: Rows, comment_id: int) -> Facts | None:
     """The comment alone; who may see it depends on its post too."""
