@@ -1,5 +1,6 @@
 """What a person can do with posts.  Each action is one change: decision, rows, events."""
 
+import secrets
 from typing import Any
 
 from graph import access, text
@@ -9,7 +10,7 @@ from graph.events import PostAdded, PostChanged, PostRemoved
 from graph.posts import rules, store
 from graph.posts.rules import Written
 from graph.refusals import NotFound, NotPermitted, SignInFirst
-from graph.storage.tables import posts
+from graph.storage.tables import communities, posts
 
 # Each try that fails is a post that somebody else has just written under this title: as many as may write at once.
 SLUG_TRIES = 100
@@ -33,8 +34,10 @@ async def create_post(
     """
     author_id = _somebody(change)
     title = rules.clean_title(title)
+    hidden = not publish
     if community_id is not None:
-        await _check_community(change, community_id)
+        community = await _check_community(change, community_id)
+        hidden = hidden or community[communities.c.visibility] == "PRIVATE"
     values: dict[str, Any] = {
         "author_id": author_id,
         "community_id": community_id,
@@ -48,7 +51,7 @@ async def create_post(
         "published_at": change.now if publish else None,
         "last_activity_at": change.now,
     }
-    post_id = await _add_under_free_slug(change, title, values)
+    post_id = await _add_under_free_slug(change, title, values, hidden=hidden)
     if publish:
         await change.record(PostAdded(community_id, post_id))
     return post_id
@@ -91,7 +94,13 @@ async def publish_post(change: Change, *, post_id: int) -> int:
     facts = await post_for(change, post_id, access.EDIT_POST)
     if facts[posts.c.state] == "PUBLISHED":
         return post_id
-    await store.change(change, post_id, state="PUBLISHED", published_at=change.now, last_activity_at=change.now)
+    await store.change(
+        change,
+        post_id,
+        state="PUBLISHED",
+        published_at=facts[posts.c.published_at] or change.now,
+        last_activity_at=change.now,
+    )
     await change.record(_post_changed(change, post_id, "STATUS"))
     await change.record(PostAdded(facts[posts.c.community_id], post_id))
     return post_id
@@ -139,18 +148,22 @@ def _somebody(change: Change) -> int:
     return change.audience.viewer_id
 
 
-async def _check_community(change: Change, community_id: int) -> None:
+async def _check_community(change: Change, community_id: int) -> Facts:
     facts = await store.community_facts(change, community_id)
     if facts is None or not access.SEE_COMMUNITY.holds(change.audience, facts):
         raise NotFound("There is no such community.", ("input", "communityId"))
     if not access.WRITE_POST_IN_COMMUNITY.holds(change.audience, facts):
         raise NotPermitted("Only members write in this community.", ("input", "communityId"), requires="MEMBER")
+    return facts
 
 
-async def _add_under_free_slug(change: Change, title: str, values: dict[str, Any]) -> int:
+async def _add_under_free_slug(change: Change, title: str, values: dict[str, Any], *, hidden: bool) -> int:
     for _ in range(SLUG_TRIES):
-        taken = await store.slugs_like(change, text.slug(title))
-        post_id = await store.add(change, {**values, "slug": rules.free_slug(title, taken)})
+        if hidden:
+            slug = rules.hidden_slug(title, secrets.token_hex(4))
+        else:
+            slug = rules.free_slug(title, await store.slugs_like(change, text.slug(title)))
+        post_id = await store.add(change, {**values, "slug": slug})
         if post_id is not None:
             return post_id
     raise RuntimeError(f"no free slug for {title!r} after {SLUG_TRIES} tries")

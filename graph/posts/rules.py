@@ -68,6 +68,11 @@ def free_slug(title: str, taken: Collection[str]) -> str:
     return candidate
 
 
+def hidden_slug(title: str, random: str) -> str:
+    """Of a draft, or in a private community: one that nobody else's title can meet, or it would tell of this one."""
+    return f"{text.slug(title)}-{random}"
+
+
 def check_revision(expected: int | None, present: int) -> None:
     """Raises Conflict when the editor saw an older text than the present one."""
     if expected is not None and expected != present:

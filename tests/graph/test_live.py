@@ -16,14 +16,15 @@ from graph.comments import rules as comment_rules
 from graph.communities import actions as community_actions
 from graph.context import Viewer
 from graph.events import post_topic
-from graph.ids import global_id
-from graph.live import LiveStream
+from graph.ids import global_id, key_of
+from graph.live import LiveStream, Member
 from graph.posts import actions as post_actions
 from graph.posts import rules as post_rules
 from graph.refusals import Refusal
 from graph.users import actions as user_actions
 from subscriptions import log
 from subscriptions.cursor import encode
+from subscriptions.session import Refusing
 
 NOBODY = Viewer()
 
@@ -448,3 +449,81 @@ async def test_nothing_written_after_somebody_was_shut_out_reaches_them_in_an_ol
 
     await watch.end()
     assert [frame["__typename"] for frame in watch.frames] == ["StreamReady"]
+
+
+BRANCH = """
+subscription Branch($post: ID!, $root: ID!, $after: LiveCursor) {
+  thread(postId: $post, rootId: $root, after: $after) { __typename cursor ... on CommentRemoved { removedId } }
+}
+"""
+
+
+async def test_who_follows_a_branch_is_told_when_it_goes_with_the_tombstone_above(community: Any) -> None:
+    greg, *_ = await people(community)
+    post = await community.publish(greg)
+    top = await community.answer_post(greg, post)
+    root = await community.answer_post(greg, post, parent=top)
+    leaf = await community.answer_post(greg, post, parent=root)
+    for key in (top, root):
+        await community.act(lambda change, key=key: comment_actions.delete_comment(change, comment_id=key), greg)
+    named = {"post": global_id("Post", post), "root": global_id("Comment", root)}
+    watch = await community.follow(BRANCH, **named)
+    ready = await watch.frame(0)
+
+    await community.act(lambda change: comment_actions.delete_comment(change, comment_id=leaf), greg)
+
+    removed = {"__typename": "CommentRemoved", "removedId": global_id("Comment", top)}
+    assert removed.items() <= (await watch.frame(1)).items()
+    again = await community.follow(BRANCH, **named, after=ready["cursor"])
+    assert removed.items() <= (await again.frame(1)).items()
+
+
+async def test_who_comes_back_is_not_shown_what_was_erased_meanwhile(community: Any) -> None:
+    greg, michel, _ = await people(community)
+    post = await community.publish(greg)
+    named = {"post": global_id("Post", post), "sort": "OLDEST"}
+    watch = await community.follow(FOLLOW, **named)
+    ready = await watch.frame(0)
+    said = await community.answer_post(greg, post, "mon adresse")
+    assert (await watch.frame(1))["comment"]["bodyText"] == "mon adresse"
+    await community.answer_post(michel, post, parent=said)
+    await community.act(lambda change: comment_actions.delete_comment(change, comment_id=said), greg)
+
+    again = await community.follow(FOLLOW, **named, after=ready["cursor"])
+
+    assert (await again.frame(1))["comment"]["bodyText"] is None
+
+
+async def test_an_operation_on_an_open_socket_has_the_rights_of_now(community: Any) -> None:
+    greg, *_ = await people(community)
+    secret = await community.secret_of(greg)
+    member = Member(greg, secret)
+    asked = {"query": "{ viewer { user { handle } } }"}
+    assert b"greg" in await community.door.begin(member, asked)
+    tokens = (await community.data("{ viewer { apiTokens { nodes { id } } } }", greg))["viewer"]["apiTokens"]["nodes"]
+    key = key_of(tokens[0]["id"], "ApiToken")
+
+    await community.act(lambda change: user_actions.revoke_api_token(change, token_id=key), greg)
+
+    with pytest.raises(Refusing, match="UNAUTHENTICATED"):
+        await community.door.begin(member, asked)
+    with pytest.raises(Refusing, match="UNAUTHENTICATED"):
+        await community.door.begin(member, {"query": FOLLOW, "variables": {"post": "x", "sort": "OLDEST"}})
+
+
+async def test_a_null_and_a_missing_variable_are_not_the_same_group(community: Any) -> None:
+    greg, *_ = await people(community)
+    post = await community.publish(greg)
+    for _ in range(3):
+        await community.answer_post(greg, post)
+    text = """subscription Few($post: ID!, $n: Int = 1) {
+        commentAdded(postId: $post) { cursor post { comments(first: $n) { nodes { number } } } }
+    }"""
+    few = await community.follow(text, post=global_id("Post", post))
+    many = await community.follow(text, post=global_id("Post", post), n=None)
+    await community.settled([few, many])
+
+    await community.answer_post(greg, post)
+
+    assert len((await few.frame(0))["post"]["comments"]["nodes"]) == 1
+    assert len((await many.frame(0))["post"]["comments"]["nodes"]) == 4

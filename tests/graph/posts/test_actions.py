@@ -411,3 +411,14 @@ async def test_an_author_who_left_a_private_community_has_left_their_posts_there
     with pytest.raises(Refusal) as refused:
         await press.edit(press.greg, post, title="Pâques")
     assert type(refused.value) is NotFound
+
+
+async def test_a_title_does_not_tell_of_a_draft_that_has_the_same(community: Any) -> None:
+    greg = await community.viewer(await community.person("greg"))
+    michel = await community.viewer(await community.person("michel"))
+    await community.publish(greg, "Fusion avec Acme", publish=False)
+
+    post = await community.publish(michel, "Fusion avec Acme")
+
+    shown = await community.data("query ($id: ID!) { post(id: $id) { slug } }", id=global_id("Post", post))
+    assert shown["post"]["slug"] == "fusion-avec-acme"
