@@ -68,6 +68,7 @@ def config_for(settings: Settings) -> uvicorn.Config:
         lifespan="on",
         backlog=BACKLOG,
         timeout_graceful_shutdown=STOP_SECONDS,
+        ws_max_size=settings.body_bytes_limit,  # a message may hold what a request may
     )
 
 
