@@ -52,7 +52,7 @@ def test_a_refusal_of_the_whole_request_points_nowhere() -> None:
 def test_every_refusal_and_every_code_is_shown_by_one_type() -> None:
     assert {type(refusal) for refusal, *_ in SHOWN} == set(Refusal.__subclasses__())
     assert {code for _, _, code, _ in SHOWN} == set(ErrorCode.__members__)
-    in_schema = schema._schema.get_implementations(schema._schema.type_map["UserError"]).objects  # type: ignore[arg-type]
+    in_schema = schema._schema.get_implementations(schema._schema.type_map["UserError"]).objects  # type: ignore[arg-type]  # it is an interface
     assert {found.name for found in in_schema} == {name for _, name, *_ in SHOWN}
     assert len(ERROR_TYPES) == len(in_schema)
 

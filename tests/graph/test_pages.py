@@ -147,7 +147,7 @@ async def test_pages_of_many_owners_are_read_at_once_each_as_by_itself(storage: 
         asking = Asking(Counting(rows), VISITOR, "https://palabre.test")
         wanted = Columns(Person, [users.c.id])
         slices = Slice.of(3, None, None, None)
-        pages = await page_per_owner(asking, wanted, RISING, slices, users.c.role, owners, [])  # type: ignore[arg-type]
+        pages = await page_per_owner(asking, wanted, RISING, slices, users.c.role, owners, [])  # type: ignore[arg-type]  # what a caller may get wrong
     roles = dict(map(tuple, await storage.rows(sa.select(users.c.id, users.c.role))))
     by_role = {role: [key for key in people if roles[key] == role] for role in "01"}
     assert [keys(found) for found in pages] == [by_role["1"][:3], by_role["0"][:3], by_role["1"][:3], []]
