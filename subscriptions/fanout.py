@@ -8,6 +8,7 @@ gone by the time its turn came.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Hashable
+from functools import partial
 
 from subscriptions.cursor import Vector
 from subscriptions.log import Entry
@@ -29,11 +30,7 @@ class Fanout:
         key = (stream.group, entry.topic, entry.position, entry.tag)
         while True:
             task = self._frames.get(key) or self._begin(key, stream, entry)
-            try:
-                frame = await asyncio.shield(task)
-            except Exception:
-                self._forget(key, task)
-                raise
+            frame = await asyncio.shield(task)
             if seen is None or is_as_new(frame.seen, seen):
                 return frame
             self._forget(key, task)
@@ -41,10 +38,16 @@ class Fanout:
     def _begin(self, key: Hashable, stream: Stream, entry: Entry) -> "asyncio.Task[Frame]":
         self.executions += 1
         task = asyncio.create_task(stream.frame(entry))
+        task.add_done_callback(partial(self._forget_failed, key))
         self._frames[key] = task
         if len(self._frames) > self._frames_kept:
             self._frames.popitem(last=False)
         return task
+
+    def _forget_failed(self, key: Hashable, task: "asyncio.Task[Frame]") -> None:
+        """Whoever waited is told; where nobody waits any more, nobody may find it later."""
+        if task.cancelled() or task.exception() is not None:
+            self._forget(key, task)
 
     def _forget(self, key: Hashable, task: "asyncio.Task[Frame]") -> None:
         if self._frames.get(key) is task:
