@@ -1,10 +1,12 @@
 """GraphQL over HTTP: a request's bytes in, a response's bytes out."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
 from graphql import GraphQLError, OperationType
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
@@ -15,6 +17,7 @@ from graph.users.authentication import authenticate
 
 GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
 JSON: Final = "application/json"
+QUALITY: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")  # RFC 9110, 12.4.2
 
 
 class Unacceptable(Exception):
@@ -48,9 +51,9 @@ class HttpEndpoint:
         return _response(answer.body(), _status(answer, media_type), media_type)
 
     async def _request(self, http: HttpRequest) -> Request:
-        if http.method == "GET":
+        if http.method != "POST":  # GET, or HEAD
             request = _from_query(http)
-            self._check_is_query(request)
+            self._check_is_no_mutation(request)
             return request
         content_type = http.headers.get("content-type", "").split(";")[0].strip().lower()
         if content_type != JSON:
@@ -60,18 +63,21 @@ class HttpEndpoint:
     async def _body(self, http: HttpRequest) -> bytes:
         """Read no more than is allowed."""
         body = bytearray()
-        async for chunk in http.stream():
-            body += chunk
-            if len(body) > self._body_bytes_limit:
-                raise Unacceptable(413, f"The body has more than {self._body_bytes_limit} bytes.")
+        try:
+            async for chunk in http.stream():
+                body += chunk
+                if len(body) > self._body_bytes_limit:
+                    raise Unacceptable(413, f"The body has more than {self._body_bytes_limit} bytes.")
+        except ClientDisconnect as cut:  # nobody is there to read the answer
+            raise Unacceptable(400, "The body was cut short.") from cut
         return bytes(body)
 
-    def _check_is_query(self, request: Request) -> None:
+    def _check_is_no_mutation(self, request: Request) -> None:
         try:
             operation = self._engine.documents.read(request.query).operation(request.operation_name)
         except (Refused, GraphQLError):
             return  # said with the answer
-        if operation.operation is not OperationType.QUERY:
+        if operation.operation is OperationType.MUTATION:
             raise Unacceptable(405, "GET is for queries only; send this with POST.", {"Allow": "POST"})
 
 
@@ -128,7 +134,17 @@ def _request(given: Mapping[str, Any]) -> Request:
 
 
 def _media_type(accept: str) -> str:
-    return GRAPHQL_RESPONSE if GRAPHQL_RESPONSE in accept.lower() else JSON
+    """The type of its own where the client knows it and likes plain JSON no better."""
+    wanted = dict(map(_preference, accept.lower().split(",")))
+    own = wanted.get(GRAPHQL_RESPONSE, 0.0)
+    return GRAPHQL_RESPONSE if own > 0 and own >= wanted.get(JSON, 0.0) else JSON
+
+
+def _preference(part: str) -> tuple[str, float]:
+    """A media type of an Accept header, and how much it is wanted, 0..1."""
+    name, *parameters = [piece.strip() for piece in part.split(";")]
+    quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
+    return name, float(quality) if QUALITY.fullmatch(quality) else 0.0
 
 
 def _status(answer: Answer, media_type: str) -> int:
