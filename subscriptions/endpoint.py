@@ -7,17 +7,23 @@ from typing import Any
 import orjson
 import strawberry
 from starlette.requests import HTTPConnection
-from strawberry.asgi import GraphQL
+from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
-from subscriptions.session import Services, Session
+from subscriptions.session import Services, Session, cut
 
 INIT_SECONDS = 10  # from the handshake to connection_init
 OPERATIONS_LIMIT = 100  # of one connection, at once
 
 
+class Socket(ASGIWebSocketAdapter):
+    async def close(self, code: int, reason: str) -> None:
+        await super().close(code, cut(reason))
+
+
 class SocketEndpoint(GraphQL[Any, None]):
     graphql_transport_ws_handler_class = Session
+    websocket_adapter_class = Socket
 
     def __init__(
         self,

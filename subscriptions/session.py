@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import orjson
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocketDisconnect, WebSocketState
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 
@@ -29,6 +29,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 3  # to make a frame, each when the tail itself has just been able to read
+INTERNAL_ERROR = 1011  # RFC 6455, 7.4.1
 REASON_BYTES = 123  # RFC 6455: a close frame carries 125 bytes, two of them the code
 
 
@@ -79,6 +80,15 @@ class Session(BaseGraphQLTransportWSHandler[Any, None]):
             return
         await super().handle_message(message)
 
+    async def handle_connection_init(self, message: Any) -> None:
+        try:
+            await super().handle_connection_init(message)
+        except (WebSocketDisconnected, WebSocketDisconnect):
+            raise
+        except Exception as defect:
+            self.services.door.report(defect)
+            await self.websocket.close(code=INTERNAL_ERROR, reason="Internal error.")
+
     async def handle_ping(self, message: Any) -> None:
         pong = {"type": "pong"}
         if "payload" in message:
@@ -89,7 +99,7 @@ class Session(BaseGraphQLTransportWSHandler[Any, None]):
             await self.handle_invalid_message("ping: the payload is too deep")
 
     async def handle_invalid_message(self, error_message: str) -> None:
-        await self.websocket.close(code=4400, reason=cut(error_message))
+        await self.websocket.close(code=4400, reason=error_message)
 
     async def run_operation(self, operation: "Operation[Any, None]") -> None:
         try:
@@ -126,6 +136,8 @@ class Session(BaseGraphQLTransportWSHandler[Any, None]):
     async def _send(self, operation: "Operation[Any, None]", kind: bytes, payload: bytes | None) -> None:
         if operation.completed:
             return
+        if self.websocket.ws.application_state is not WebSocketState.CONNECTED:  # type: ignore[attr-defined]  # of ASGI
+            raise WebSocketDisconnected  # we are closing: nothing may follow
         parts = [b'{"id":', orjson.dumps(operation.id), b',"type":"', kind, b'"']
         if payload is not None:
             parts += [b',"payload":', payload]
@@ -150,6 +162,7 @@ class Delivery:
         self._recheck = False
         self.following = False  # whether everything from now on is delivered
         self._patience: asyncio.Timeout | None = None
+        self._silent_since = 0.0  # in the event loop's time
 
     def ask_to_recheck(self) -> None:
         """Before anything more is sent: what the client may see has changed."""
@@ -174,6 +187,7 @@ class Delivery:
                 self._seen = begun.seen
                 for payload in begun.payloads:
                     await self._send(payload)
+                self._silent_since = asyncio.get_running_loop().time()
                 return begun.vector
         return None
 
@@ -190,19 +204,17 @@ class Delivery:
 
     async def _deliver(self, follower: Follower) -> None:
         while await self._may_go_on():
-            entries = await self._next(follower)
-            if entries is None:
-                await self._beat(follower.vector)
-                continue
-            for entry in entries:
+            for entry in await self._next(follower):
                 frame = await self._frame(entry)
                 if frame is None:
                     return
                 self._seen = frame.seen
                 if frame.payload is not None:
                     await self._send(frame.payload)
+                    self._silent_since = asyncio.get_running_loop().time()
                 if frame.ends:
                     return
+            await self._beat_if_due(follower.vector)
 
     async def _frame(self, entry: Entry) -> Frame | None:
         """The frame as this client may have it when it leaves; None: the client may have none any more.
@@ -216,17 +228,21 @@ class Delivery:
                 return frame
         return None
 
-    async def _next(self, follower: Follower) -> list[Entry] | None:
-        """None: nothing came for a while, or rights have to be looked at."""
+    async def _next(self, follower: Follower) -> list[Entry]:
+        """None of them: nothing came for a while, or rights have to be looked at."""
         if self._recheck:
-            return None
+            return []
         try:
-            async with asyncio.timeout(self._services.heartbeat_seconds) as self._patience:
+            async with asyncio.timeout_at(self._beat_at) as self._patience:
                 return await follower.next()
         except TimeoutError:
-            return None
+            return []
         finally:
             self._patience = None
+
+    @property
+    def _beat_at(self) -> float:
+        return self._silent_since + self._services.heartbeat_seconds
 
     async def _may_go_on(self) -> bool:
         while self._recheck:
@@ -247,9 +263,11 @@ class Delivery:
                 await self._services.tail.next_round()
         return await work()
 
-    async def _beat(self, vector: Vector) -> None:
-        if not self._recheck:
+    async def _beat_if_due(self, vector: Vector) -> None:
+        """Also where events come all the time of which this client sees none: else its cursor grows old."""
+        if not self._recheck and asyncio.get_running_loop().time() >= self._beat_at:
             payload = await self._patiently(lambda: self._stream.heartbeat(vector))
+            self._silent_since = asyncio.get_running_loop().time()
             if payload is not None:
                 await self._send(payload)
 
