@@ -47,7 +47,6 @@ class Received(NamedTuple):
     comment_id: int
     body: str
     counted: int  # the post's comments, as the frame shows them
-    connection: int  # of this subscriber, from 1
     at: int  # ns of the machine's monotonic clock
 
 
@@ -109,15 +108,13 @@ def _disorder(who: str, received: Sequence[Received], told: Sequence[int]) -> It
 
 
 def _staleness(who: str, received: Sequence[Received], told: Sequence[int]) -> Iterator[Fault]:
-    """A frame shows rows no older than its event, and no older than what the connection was shown before."""
+    """A frame shows rows no older than its event, and no older than what its client was shown before."""
     least = {key: place for place, key in enumerate(told, 1)}
-    shown, connection = 0, 0
+    shown = 0
     for frame in received:
-        if frame.connection != connection:
-            shown, connection = 0, frame.connection
-        expected = max(shown, least.get(frame.comment_id, 0))
-        if frame.counted < expected:
-            yield Fault("stale", who, f"with comment {frame.comment_id} came {frame.counted} of {expected} comments")
+        shown = max(shown, least.get(frame.comment_id, 0))
+        if frame.counted < shown:
+            yield Fault("stale", who, f"with comment {frame.comment_id} came {frame.counted} of {shown} comments")
         shown = max(shown, frame.counted)
 
 

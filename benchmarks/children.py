@@ -8,8 +8,6 @@ from collections.abc import Callable, Coroutine
 from multiprocessing.connection import Connection
 from typing import Any
 
-import uvloop
-
 STOP_SECONDS = 10.0
 
 
@@ -32,7 +30,7 @@ class Line:
             await heard.wait()
         finally:
             loop.remove_reader(self._pipe.fileno())
-            os.set_blocking(self._pipe.fileno(), True)  # uvloop made it the other thing; a pipe cannot be read so
+            os.set_blocking(self._pipe.fileno(), True)  # loops make it the other thing; a pipe cannot be used so
         return self._pipe.recv()
 
     def say(self, what: object) -> None:
@@ -40,16 +38,17 @@ class Line:
 
 
 Work = Callable[[Line], Coroutine[Any, Any, None]]
+Loop = Callable[[], asyncio.AbstractEventLoop]
 
 
 class Child:
     """A process that does `work`, a function of a module: `with Child(work) as child`."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, loop: Loop = asyncio.new_event_loop) -> None:
         # Spawned and not forked: a fork would inherit the parent's connections.
         spawning = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawning.Pipe()
-        self._process = spawning.Process(target=_run, args=(work, theirs), daemon=True)
+        self._process = spawning.Process(target=_run, args=(work, loop, theirs), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -73,13 +72,13 @@ class Child:
             raise ChildFailed(f"nothing was said for {seconds:.0f} s")
         try:
             return self._pipe.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):
             raise ChildFailed("it has ended") from None
 
 
-def _run(work: Work, pipe: "Connection[Any, Any]") -> None:
+def _run(work: Work, loop: Loop, pipe: "Connection[Any, Any]") -> None:
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=loop) as runner:
             runner.run(work(Line(pipe)))
     except* (EOFError, KeyboardInterrupt):
         sys.exit(1)  # the parent has gone, and has said why

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
-from benchmarks.api import REQUEST_SECONDS, STANDING, SUBSCRIPTIONS, body_of, data_of
+from benchmarks.api import REQUEST_SECONDS, STANDING, SUBSCRIPTIONS, Api
 from benchmarks.checker import Received
 from benchmarks.children import Line
 from graph.ids import key_of
@@ -31,7 +31,7 @@ class Place:
     name: str
     field: str  # thread, commentAdded
     cut_at: int | None = None  # soon after so many frames its connection is cut, once
-    joins_after_seconds: float | None = None  # None: before the first comment; else by a query at that time
+    joins_after: int | None = None  # comments, then by a query; None: before the first one
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ class Orders:
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """Go on until everybody has this comment, or so long."""
+    """Go on until everybody knows of so many comments, or so long."""
 
-    comment_id: int
+    comments: int
     seconds: float
 
 
@@ -66,51 +66,69 @@ class Account:
 async def work(line: Line) -> None:
     """Hear Orders, say True when all stand; hear Until, say the Accounts."""
     orders: Orders = await line.hear()
-    opening = asyncio.Semaphore(OPENING_AT_ONCE)
-    subscribers = [_Subscriber(orders, place, opening) for place in orders.places]
+    together = _Together(asyncio.Semaphore(OPENING_AT_ONCE))
+    subscribers = [_Subscriber(orders, place, together) for place in orders.places]
     async with asyncio.TaskGroup() as group:
         following = [group.create_task(each.follow()) for each in subscribers]
         for each in subscribers:
-            if each.place.joins_after_seconds is None:
+            if each.place.joins_after is None:
                 await each.standing.wait()
         line.say(True)
-        await _end(await line.hear(), subscribers)
+        await _end(await line.hear(), subscribers, together)
         for task in following:
             task.cancel()
     line.say([each.account for each in subscribers])
 
 
-async def _end(until: Until, subscribers: Sequence["_Subscriber"]) -> None:
+async def _end(until: Until, subscribers: Sequence["_Subscriber"], together: "_Together") -> None:
+    together.tell(until.comments)  # who wanted to join after more joins now
     with suppress(TimeoutError):  # who did not get everything has that in the account
         async with asyncio.timeout(until.seconds):
             for each in subscribers:
-                await each.heard(until.comment_id)
+                await together.reaches(lambda: each.known >= until.comments)  # noqa: B023  awaited at once
     await asyncio.sleep(GRACE_SECONDS)
 
 
+class _Together:
+    """What the subscribers of a process share."""
+
+    def __init__(self, opening: asyncio.Semaphore) -> None:
+        self.opening = opening
+        self.most = 0  # comments that one of them knows of
+        self._progress = asyncio.Event()
+
+    def tell(self, known: int) -> None:
+        self.most = max(self.most, known)
+        self._progress.set()
+
+    async def reaches(self, condition: Callable[[], bool]) -> None:
+        """Wait until it holds; somebody's news may make it so."""
+        while not condition():
+            self._progress.clear()
+            await self._progress.wait()
+
+
 class _Subscriber:
-    def __init__(self, orders: Orders, place: Place, opening: asyncio.Semaphore) -> None:
+    def __init__(self, orders: Orders, place: Place, together: _Together) -> None:
         self.place = place
         self.account = Account(place.name)
         self.standing = asyncio.Event()
         self._orders = orders
-        self._opening = opening
+        self._together = together
         self._cursor = orders.cursor
         self._heard: set[int] = set()
-        self._awaited: int | None = None
-        self._all_heard = asyncio.Event()
         self._to_be_cut = place.cut_at is not None
 
-    async def heard(self, comment_id: int) -> None:
-        """Wait until this comment has come."""
-        self._awaited = comment_id
-        if comment_id not in self._heard:
-            await self._all_heard.wait()
+    @property
+    def known(self) -> int:
+        """Comments of which it knows, by its query or by a frame."""
+        return self.account.began_after + len(self._heard)
 
     async def follow(self) -> None:
         """Until cancelled."""
-        if self.place.joins_after_seconds is not None:
-            await asyncio.sleep(self.place.joins_after_seconds)
+        joins_after = self.place.joins_after
+        if joins_after is not None:
+            await self._together.reaches(lambda: self._together.most >= joins_after)
             await self._read_the_page()
         while True:
             try:
@@ -120,21 +138,24 @@ class _Subscriber:
 
     async def _read_the_page(self) -> None:
         """As every front end begins: what there is, and the cursor of that moment."""
-        async with httpx2.AsyncClient(timeout=REQUEST_SECONDS, trust_env=False) as http:
-            while True:
-                try:
-                    address = random.choice(self._orders.addresses)
-                    body = body_of(STANDING, post=self._orders.post_id)
-                    post = data_of(await http.post(f"http://{address}/graphql", json=body))["post"]
-                except httpx2.TransportError:
-                    await asyncio.sleep(random.uniform(0.01, 0.1))
-                    continue
-                self._cursor = post["thread"]["liveCursor"]
-                self.account.began_after = post["counts"]["comments"]
-                return
+        while True:
+            try:
+                post = await asyncio.to_thread(self._page)
+            except httpx2.TransportError:
+                await asyncio.sleep(random.uniform(0.01, 0.1))
+                continue
+            self._cursor = post["thread"]["liveCursor"]
+            self.account.began_after = post["counts"]["comments"]
+            self._together.tell(self.known)
+            return
+
+    def _page(self) -> dict[str, Any]:
+        with Api(random.choice(self._orders.addresses)) as api:
+            post: dict[str, Any] = api.ask(STANDING, post=self._orders.post_id)["post"]
+            return post
 
     async def _follow_once(self) -> None:
-        async with self._opening:
+        async with self._together.opening:
             socket = await self._connected()
             self.account.connections += 1
         try:
@@ -196,10 +217,9 @@ class _Subscriber:
         comment, account = event["comment"], self.account
         key = key_of(comment["id"], "Comment")
         counted = event["post"]["counts"]["comments"]
-        account.received.append(Received(key, comment["bodyText"], counted, account.connections, time.monotonic_ns()))
+        account.received.append(Received(key, comment["bodyText"], counted, time.monotonic_ns()))
         self._heard.add(key)
-        if key == self._awaited:
-            self._all_heard.set()
+        self._together.tell(self.known)
 
     def _cut_soon(self, socket: ClientConnection) -> None:
         """At a random moment, without a word: no close frame."""

@@ -74,7 +74,7 @@ def survive(run: Run) -> list[Fault]:
             authors.say("Enough.")
             report: writers.Report = authors.hear(LAST_ANSWERS_SECONDS)
             table = table_of(place.database, discussion.key)
-            listeners.say(crowd.Until(table.told[-1], DELIVERY_SECONDS))
+            listeners.say(crowd.Until(len(table.told), DELIVERY_SECONDS))
             accounts: list[crowd.Account] = listeners.hear(DELIVERY_SECONDS + 30)
         answered = writers.answers_in(answers)
         _tell(place.servers, table, report, answered, accounts, written_at(place.database, discussion.key))
@@ -100,8 +100,9 @@ def _begin(
 
 def _place(run: Run, number: int) -> crowd.Place:
     """Every fourth joins in the middle."""
-    joins_after = random.uniform(0.5, 2.0 * max(1, run.kills)) if number % 4 == 3 else None
-    return crowd.Place(f"subscriber {number}", "thread", joins_after_seconds=joins_after)
+    expected = max(2, run.kills * run.life // 2)
+    joins_after = random.randrange(1, expected) if number % 4 == 3 else None
+    return crowd.Place(f"subscriber {number}", "thread", joins_after=joins_after)
 
 
 def _kill_all(run: Run, servers: Sequence[Server], answers: Path) -> None:

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
 
+import uvloop
+
 from benchmarks import crowd, ending, writers
 from benchmarks.api import Api, Discussion
 from benchmarks.checker import Fault, Table, faults_of_counters, faults_of_log, faults_of_writing
@@ -94,7 +96,7 @@ class _Meeting:
 
     def held(self) -> list[Fault]:
         with ExitStack() as stack:
-            crowds = [stack.enter_context(Child(crowd.work)) for _ in range(self.run.processes)]
+            crowds = [stack.enter_context(Child(crowd.work, uvloop.new_event_loop)) for _ in range(self.run.processes)]
             author = stack.enter_context(Child(writers.work))
             resident = sum(server.resident_kib() for server in self.site.servers)
             began = time.monotonic()
@@ -153,7 +155,7 @@ class _Meeting:
 
     def _end(self, crowds: Sequence[Child], table: Table) -> list[crowd.Account]:
         for child in crowds:
-            child.say(crowd.Until(table.told[-1], DELIVERY_SECONDS))
+            child.say(crowd.Until(len(table.told), DELIVERY_SECONDS))
         return [account for child in crowds for account in child.hear(DELIVERY_SECONDS + 30)]
 
     def _faults(

@@ -108,7 +108,7 @@ class _Writing:
                 comment = await self._attempt(http, body)
             except httpx2.ConnectError:
                 self.report.refused += 1
-            except httpx2.TransportError:  # done or not: nobody can know
+            except (httpx2.TransportError, OSError):  # done or not: nobody can know
                 broken += 1
                 if random.random() < self._orders.give_up_share:
                     self.report.given_up.append(key)
@@ -127,8 +127,11 @@ class _Writing:
 
     async def _attempt(self, http: httpx2.AsyncClient, body: dict[str, object]) -> str:
         response = await http.post(f"http://{random.choice(self._orders.addresses)}/graphql", json=body)
-        comment: str = data_of(response)["addComment"]["comment"]["id"]
-        return comment
+        comment = data_of(response)["addComment"]["comment"]
+        if comment is None:
+            raise Unexpected(f"neither a comment nor a refusal: {response.text[:500]}")
+        written: str = comment["id"]
+        return written
 
     def _keep(self, answer: Answer) -> None:
         self._known.append(answer.comment)

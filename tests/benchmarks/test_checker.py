@@ -33,10 +33,10 @@ TABLE = Table(
     results={"a": 11, "b": 12, "c": 13, "d": 14},
 )
 RECEIVED = (
-    Received(11, "a", counted=1, connection=1, at=0),
-    Received(12, "b", counted=3, connection=1, at=1),
-    Received(13, "c", counted=3, connection=1, at=2),
-    Received(14, "d", counted=4, connection=2, at=3),
+    Received(11, "a", counted=1, at=0),
+    Received(12, "b", counted=3, at=1),
+    Received(13, "c", counted=3, at=2),
+    Received(14, "d", counted=4, at=3),
 )
 ANSWERS = (Acknowledged("a", 11), Acknowledged("b", 12), Acknowledged("c", 13), Acknowledged("d", 14))
 
@@ -74,7 +74,7 @@ def test_two_frames_that_changed_places_are_seen(place: int) -> None:
 
 
 def test_a_frame_of_another_discussion_is_seen() -> None:
-    assert delivered((*RECEIVED, Received(99, "z", counted=4, connection=2, at=4))) == ["foreign"]
+    assert delivered((*RECEIVED, Received(99, "z", counted=4, at=4))) == ["foreign"]
 
 
 def test_a_frame_with_another_text_is_seen() -> None:
@@ -87,10 +87,6 @@ def test_a_frame_that_does_not_count_its_own_comment_is_seen() -> None:
 
 def test_a_frame_older_than_one_before_it_is_seen() -> None:
     assert delivered((RECEIVED[0]._replace(counted=4), *RECEIVED[1:])) == ["stale", "stale"]
-
-
-def test_a_new_connection_may_begin_with_a_frame_as_old_as_its_event() -> None:
-    assert delivered((*RECEIVED[:2], *(frame._replace(connection=2) for frame in RECEIVED[2:]))) == []
 
 
 def test_who_joins_in_the_middle_is_owed_what_comes_after() -> None:
