@@ -276,7 +276,7 @@ async def begin_comment_added(
     root_id: RootArgument = strawberry.UNSET,
     after: AfterArgument = strawberry.UNSET,
 ) -> Following:
-    return await _following(asking, "commentAdded", only_added, post_id, root_id or None, after or None)
+    return await _following(asking, "commentAdded", only_added, post_id, _given(root_id), _given(after))
 
 
 async def begin_thread(
@@ -290,7 +290,7 @@ async def begin_thread(
         bool, strawberry.argument(description="Begin with a ThreadSnapshot of this moment, whatever `after` says.")
     ] = False,
 ) -> Following:
-    following = await _following(asking, "thread", project, post_id, root_id or None, after or None)
+    following = await _following(asking, "thread", project, post_id, _given(root_id), _given(after))
     opening: Callable[[str, int], object] = _ready
     if snapshot:
         opening = partial(_snapshot, key_or_error(post_id, "Post"))
@@ -307,6 +307,11 @@ async def begin_thread(
         reset=_reset,
         heartbeat=_heartbeat,
     )
+
+
+def _given(argument: str | None) -> str | None:
+    """None for what was left out; an empty text was given, and is as wrong as any other."""
+    return None if argument is strawberry.UNSET else argument
 
 
 async def _following(

@@ -22,12 +22,9 @@ from subscriptions.follow import Tail
 from subscriptions.log import Entry
 from subscriptions.session import Refusing, cut, what_is_wrong
 from subscriptions.stream import Frame, Opening, Stream, StreamEnds
+from tests.subscriptions.sockets import INIT, PROTOCOL, Message, Socket
 
-SOON = 5.0  # seconds: long before that, or the test fails
-PROTOCOL = "graphql-transport-ws"
 TOPIC = "post:1"
-INIT = {"type": "connection_init"}
-Message = dict[str, Any]
 
 
 @strawberry.type
@@ -162,95 +159,6 @@ class Desk:
 @dataclass
 class Member:
     connection_params: Any = None
-
-
-class Socket:
-    """A client at the other end of a connection, without a network."""
-
-    def __init__(self, app: Any, *, offers: Sequence[str] = (PROTOCOL,), origin: str | None = None) -> None:
-        headers = [(b"host", b"palabre.test")] + ([(b"origin", origin.encode())] if origin else [])
-        self._scope = {
-            "type": "websocket",
-            "path": "/graphql",
-            "raw_path": b"/graphql",
-            "root_path": "",
-            "scheme": "ws",
-            "query_string": b"",
-            "headers": headers,
-            "subprotocols": list(offers),
-            "client": ("127.0.0.1", 1),
-            "server": ("palabre.test", 80),
-            "extensions": {},
-        }
-        self._app = app
-        self._inbox: asyncio.Queue[Message] = asyncio.Queue()
-        self._outbox: asyncio.Queue[Message] = asyncio.Queue()
-        self.closing: asyncio.Event | None = None  # a close frame that waits until it may leave
-
-    async def __aenter__(self) -> "Socket":
-        self._task = asyncio.create_task(self._app(self._scope, self._outbox.get, self._send))
-        await self._outbox.put({"type": "websocket.connect"})
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.leave()
-
-    async def _send(self, message: Message) -> None:
-        if message["type"] == "websocket.close" and self.closing is not None:
-            await self.closing.wait()
-        await self._inbox.put(message)
-
-    async def leave(self) -> None:
-        """Without a word, as a broken network would."""
-        await self._outbox.put({"type": "websocket.disconnect", "code": 1006})
-        async with asyncio.timeout(SOON):
-            await self._task
-
-    async def event(self) -> Message:
-        async with asyncio.timeout(SOON):
-            return await self._inbox.get()
-
-    async def say(self, *messages: Message | str | bytes) -> None:
-        for message in messages:
-            if isinstance(message, bytes):
-                await self._outbox.put({"type": "websocket.receive", "bytes": message})
-            else:
-                text = message if isinstance(message, str) else orjson.dumps(message).decode()
-                await self._outbox.put({"type": "websocket.receive", "text": text})
-
-    async def hear(self) -> Message:
-        event = await self.event()
-        assert event["type"] == "websocket.send", event
-        heard: Message = orjson.loads(event["text"])
-        return heard
-
-    async def said(self, operation: str = "1") -> Any:
-        """What the next frame of this operation says."""
-        heard = await self.hear()
-        assert (heard["type"], heard["id"]) == ("next", operation), heard
-        return heard["payload"]["data"]
-
-    async def closed(self) -> tuple[int, str]:
-        event = await self.event()
-        assert event["type"] == "websocket.close", event
-        reason: str = event["reason"]
-        assert len(reason.encode()) <= 123
-        return event["code"], reason
-
-    async def greeted(self) -> "Socket":
-        accepted = await self.event()
-        assert (accepted["type"], accepted["subprotocol"]) == ("websocket.accept", PROTOCOL)
-        await self.say(INIT)
-        assert await self.hear() == {"type": "connection_ack"}
-        return self
-
-    async def ask(self, query: str, operation: str = "1", **variables: Any) -> None:
-        await self.say({"type": "subscribe", "id": operation, "payload": {"query": query, "variables": variables}})
-
-    async def pinged(self) -> None:
-        """Everything that was said before has been dealt with, and was answered with nothing else."""
-        await self.say({"type": "ping"})
-        assert await self.hear() == {"type": "pong"}
 
 
 @dataclass
