@@ -107,7 +107,8 @@ def _more_fields(measured: int, field: Any, below: int) -> int:
 class Entries(Measure):
     """How many entries of lists there may be below a node.
 
-    A list is a field that selects `edges` or `nodes`; it holds what `first` or `last` says, or a page.
+    A list is a field that selects `edges` or `nodes`; it holds what `first` or `last` says, or a page.  A few lists
+    are not paged: they are known by name, or hold what was asked for by `ids`.
     """
 
     def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]) -> None:
@@ -116,19 +117,32 @@ class Entries(Measure):
         self._lists = Measure(fragments, _selects_entries)
 
     def _entries(self, measured: int, field: Any, below: int) -> int:
-        if field is None or not self._lists.below(field):
-            return measured + below
-        return measured + self._size(field) * (1 + below)
+        size = None if field is None else self._size(field)
+        return measured + (below if size is None else size * (1 + below))
 
-    def _size(self, field: Any) -> int:
-        for argument in field.arguments or ():
-            if argument.name.value in ("first", "last"):
-                value = argument.value
-                given = self._variables.get(value.name.value) if value.kind == "variable" else value
-                size = given if isinstance(given, int) else getattr(given, "value", None)
-                if size is not None and str(size).lstrip("-").isdecimal():
-                    return max(int(size), 0)
-        return USUAL_PAGE
+    def _size(self, field: Any) -> int | None:
+        """None: it is no list."""
+        given = {argument.name.value: self._given(argument.value) for argument in field.arguments or ()}
+        if "ids" in given:
+            return given["ids"] or 1
+        if field.name.value in UNPAGED:
+            return UNPAGED[field.name.value]
+        if not self._lists.below(field):
+            return None
+        sizes = [size for name in ("first", "last") if (size := given.get(name)) is not None]
+        return sizes[0] if sizes else USUAL_PAGE
+
+    def _given(self, value: Any) -> int | None:
+        """The number that an argument says, or how many it names."""
+        if value.kind == "variable":
+            given = self._variables.get(value.name.value)
+        elif value.kind == "list_value":
+            given = value.values
+        else:
+            given = getattr(value, "value", None)
+        if isinstance(given, list | tuple):
+            return len(given)
+        return max(int(given), 0) if given is not None and str(given).lstrip("-").isdecimal() else None
 
 
 def _selects_entries(measured: int, field: Any, below: int) -> int:
@@ -137,3 +151,4 @@ def _selects_entries(measured: int, field: Any, below: int) -> int:
 
 
 USUAL_PAGE = 50  # entries of a list that says nothing of its length
+UNPAGED = {"ancestors": 99, "context": 99}  # lists that are not paged: a thread has 100 levels
