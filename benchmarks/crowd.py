@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -81,7 +82,7 @@ async def work(line: Line) -> None:
 
 
 async def _end(until: Until, subscribers: Sequence["_Subscriber"], together: "_Together") -> None:
-    together.tell(until.comments)  # who wanted to join after more joins now
+    together.tell(sys.maxsize)  # who wanted to join after more than there came to be joins now
     with suppress(TimeoutError):  # who did not get everything has that in the account
         async with asyncio.timeout(until.seconds):
             for each in subscribers:
