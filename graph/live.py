@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import orjson
 import strawberry
 from graphql import (
+    ExecutionResult,
     GraphQLError,
     GraphQLInterfaceType,
     GraphQLSchema,
@@ -35,6 +36,7 @@ from graph.execution.answers import Engine, Request, report
 from graph.execution.documents import Document, Refused
 from graph.execution.fields import SOURCE, Asking, source_of
 from graph.execution.plans import arguments_of
+from graph.storage.errors import StorageError
 from graph.storage.rows import Rows
 from graph.users.authentication import authenticate
 from subscriptions import log
@@ -187,6 +189,9 @@ class LiveStream:
         context = Context(self.services, Viewer(self.audience))
         context.read_from(asking)
         result = await self.engine.execute(self.document, self.operation, self.variables, context, event)
+        unmade = what_unmade(result)
+        if unmade is not None:
+            raise unmade
         shown: dict[str, Any] = {"data": result.data}
         if result.errors:
             shown["errors"] = self.engine.shown(result.errors, self.operation)
@@ -311,6 +316,13 @@ class LiveDoor:
             raise request_error("A subscription selects one field, outside of fragments.", "VALIDATION")
         core = root.fields[node.name.value]  # type: ignore[attr-defined]  # it is a field
         return core, core.extensions["strawberry-definition"], node
+
+
+def what_unmade(result: ExecutionResult) -> Exception | None:
+    """Why a frame must not leave: made again it may be whole, and without its cursor nobody could ask for it again."""
+    causes = [error.original_error or error for error in result.errors or ()]
+    away = next((cause for cause in causes if isinstance(cause, StorageError)), None)
+    return away or (causes[0] if result.data is None else None)
 
 
 def is_per_viewer(engine: Engine, document: Document, operation: OperationDefinitionNode) -> bool:
