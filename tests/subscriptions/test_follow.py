@@ -563,7 +563,9 @@ async def test_leaving_leaves_nothing_behind(storage: Storage) -> None:
             await follower.join()
         await here.tell("post:0", 1)
         await here.rounds()
-        assert (broker.count(), len(asyncio.all_tasks())) == (1, tasks)
+        assert broker.count() == 1
+        # A read of the tail may be under way, and the driver has tasks of its own: never one for each follower.
+        assert len(asyncio.all_tasks()) < tasks + len(followers)
         for follower in followers:
             follower.leave()
         assert broker.count() == 0
