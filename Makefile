@@ -27,7 +27,7 @@ demo: $(CAN_SERVE)
 	@exec .venv/bin/palabre demo $(ARGS)
 
 test: check
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
 
 check: $(CAN_TEST)
 	.venv/bin/ruff format --check
@@ -61,5 +61,5 @@ $(CAN_SERVE):
 # The stamp is the only sign that all is there, so it is taken away while something is added.
 $(CAN_TEST): | $(CAN_SERVE)
 	@rm $(CAN_SERVE)
-	@$(INSTALL) '.[test,postgres]'
+	@$(INSTALL) '.[test,postgres,mail,otel]'
 	@touch $(CAN_SERVE) $@
