@@ -5,6 +5,7 @@ from typing import Any, Final
 import strawberry
 
 from graph.ids import Malformed, key_of
+from graph.phrases import phrase
 from graph.refusals import Invalid
 
 INPUT: Final = strawberry.argument(description="What to do.")
@@ -15,7 +16,7 @@ def key_in_input(field: str, given: str, type_name: str) -> int:
     try:
         return key_of(given, type_name)
     except Malformed as wrong:
-        raise Invalid(f"This id is malformed: {wrong}.", ("input", field)) from wrong
+        raise Invalid(phrase("This id is malformed: {reason}.", reason=wrong.reason), ("input", field)) from wrong
 
 
 def key_given() -> Any:

@@ -12,6 +12,7 @@ from graph.audience import VISITOR, Audience
 from graph.change import KEY_LIMIT, Action, Changes, Key
 from graph.errors import UserError, user_error
 from graph.execution.fields import Asking, Batched, NoEntity, all_columns
+from graph.phrases import phrase
 from graph.refusals import Invalid, Refusal
 from graph.storage.database import Storage
 from graph.storage.rows import Row
@@ -118,7 +119,7 @@ def _key(mutation: str, given: Any) -> Key | None:
         return None
     if not 1 <= len(client_mutation_id) <= KEY_LIMIT:
         raise Invalid(
-            f"A clientMutationId has 1 to {KEY_LIMIT} characters.",
+            phrase("A clientMutationId has 1 to {limit} characters.", limit=KEY_LIMIT),
             ("input", "clientMutationId"),
             limit=KEY_LIMIT,
             actual=len(client_mutation_id),

@@ -7,11 +7,17 @@ nothing else: clients only give them back.
 import base64
 import binascii
 
+from graph.phrases import phrase
+
 ID_LIMIT = 200  # characters; ours have fewer than 40
 
 
 class Malformed(ValueError):
-    """This text was never given out by Palabre; the message says what is wrong with it."""
+    """This text was never given out by Palabre; the reason says what is wrong with it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 def encoded(text: str) -> str:
@@ -21,14 +27,14 @@ def encoded(text: str) -> str:
 def decoded(opaque: str, limit: int = 1000) -> str:
     """Undo `encoded`.  Raises Malformed."""
     if len(opaque) > limit:
-        raise Malformed(f"it has {len(opaque)} characters")
+        raise Malformed(phrase("it has {count} characters", count=len(opaque)))
     try:
         raw = base64.b64decode(opaque.encode("ascii") + b"=" * (-len(opaque) % 4), altchars=b"-_", validate=True)
         text = raw.decode()
     except (UnicodeError, binascii.Error) as wrong:
-        raise Malformed("it is not one of ours") from wrong
+        raise Malformed(phrase("it is not one of ours")) from wrong
     if encoded(text) != opaque:
-        raise Malformed("it is not one of ours")
+        raise Malformed(phrase("it is not one of ours"))
     return text
 
 
@@ -40,9 +46,9 @@ def parse_global_id(opaque: str) -> tuple[str, int]:
     """The type's name and the key.  Raises Malformed."""
     type_name, _, key = decoded(opaque, ID_LIMIT).partition(":")
     if not type_name.isidentifier() or not key.isascii() or not key.isdecimal() or len(key) > 18:
-        raise Malformed("it is not one of ours")
+        raise Malformed(phrase("it is not one of ours"))
     if str(int(key)) != key:
-        raise Malformed("it is not one of ours")
+        raise Malformed(phrase("it is not one of ours"))
     return type_name, int(key)
 
 
@@ -50,5 +56,7 @@ def key_of(opaque: str, *type_names: str) -> int:
     """The key in a global id that must be of one of these types.  Raises Malformed."""
     type_name, key = parse_global_id(opaque)
     if type_name not in type_names:
-        raise Malformed(f"it is the id of a {type_name}, not of a {' or '.join(type_names)}")
+        raise Malformed(
+            phrase("it is the id of a {given}, not of a {wanted}", given=type_name, wanted=" / ".join(type_names))
+        )
     return key

@@ -9,6 +9,7 @@ import strawberry
 from graph import ids
 from graph.errors import request_error
 from graph.execution.fields import Asking, Columns, Entity, Need, batched, value
+from graph.phrases import phrase
 from graph.storage.rows import Row, among
 
 
@@ -36,7 +37,8 @@ def key_or_error(global_id: str, *type_names: str) -> int:
     try:
         return ids.key_of(global_id, *type_names)
     except ids.Malformed as wrong:
-        raise request_error(f"This id is malformed: {wrong}.", "ID_INVALID", id=global_id[:100]) from wrong
+        message = phrase("This id is malformed: {reason}.", reason=wrong.reason)
+        raise request_error(message, "ID_INVALID", id=global_id[:100]) from wrong
 
 
 async def by_keys(asking: Asking, wanted: Columns, keys: Collection[int]) -> dict[int, Row]:

@@ -11,6 +11,7 @@ import strawberry
 from graph import ids
 from graph.errors import request_error
 from graph.execution.fields import Asking, Columns, batched, value
+from graph.phrases import phrase
 from graph.scalars import Cursor, LiveCursor
 from graph.storage.rows import Row, first_per_parent
 from subscriptions import log
@@ -66,7 +67,8 @@ class Slice:
         assert size is not None
         if not 0 <= size <= limit:
             name = "last" if last is not None else "first"
-            raise request_error(f"`{name}` is {size}; it can be 0 to {limit}.", "VALIDATION", limit=limit, actual=size)
+            message = phrase("`{name}` is {size}; it can be 0 to {limit}.", name=name, size=size, limit=limit)
+            raise request_error(message, "VALIDATION", limit=limit, actual=size)
         return cls(size, backward, after, before)
 
 

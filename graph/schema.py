@@ -18,6 +18,7 @@ from graph.context import Info
 from graph.errors import ERROR_TYPES, request_error
 from graph.execution.fields import Entity, all_columns
 from graph.nodes import Node, by_keys
+from graph.phrases import phrase
 from graph.posts.mutations import PostMutations
 from graph.posts.queries import PostQueries
 from graph.posts.types import Post, Revision
@@ -54,7 +55,8 @@ def _parsed(given: str) -> tuple[str, int]:
     try:
         return ids.parse_global_id(given)
     except ids.Malformed as wrong:
-        raise request_error(f"This id is malformed: {wrong}.", "ID_INVALID", id=given[:100]) from wrong
+        message = phrase("This id is malformed: {reason}.", reason=wrong.reason)
+        raise request_error(message, "ID_INVALID", id=given[:100]) from wrong
 
 
 NODES_LIMIT = 100  # ids in one `nodes`
@@ -73,7 +75,8 @@ async def nodes(
     ids: Annotated[list[strawberry.ID], strawberry.argument(description=f"At most {NODES_LIMIT} global ids.")],
 ) -> list[Node | None]:
     if len(ids) > NODES_LIMIT:
-        raise request_error(f"`nodes` takes at most {NODES_LIMIT} ids.", "VALIDATION", limit=NODES_LIMIT)
+        message = phrase("`nodes` takes at most {limit} ids.", limit=NODES_LIMIT)
+        raise request_error(message, "VALIDATION", limit=NODES_LIMIT)
     return await load_nodes(info, ids)
 
 

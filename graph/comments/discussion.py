@@ -22,6 +22,7 @@ from graph.events import post_topic
 from graph.execution.fields import Asking, Columns
 from graph.nodes import key_or_error
 from graph.pages import After, Before, First, Last, Order, Page, PageInfo, Slice, empty_page, page_per_owner
+from graph.phrases import phrase
 from graph.scalars import Cursor
 from graph.storage.rows import Row, among
 from graph.storage.tables import comments
@@ -325,7 +326,7 @@ def place_from(cursor: str | None, sort: Sort) -> Place | None:
             raise ValueError("it belongs to another list")
         return windows.decode_place(values, sort)
     except (ValueError, TypeError) as wrong:
-        raise request_error(f"This cursor does not fit here: {wrong}.", "CURSOR_INVALID") from wrong
+        raise request_error("This cursor belongs to another list.", "CURSOR_INVALID") from wrong
 
 
 def _shape(given: ThreadShape | None) -> Shape:
@@ -336,6 +337,6 @@ def _shape(given: ThreadShape | None) -> Shape:
         ("repliesPerParent", given.replies_per_parent, REPLIES_LIMIT),
     ):
         if not 1 <= number <= limit:
-            message = f"`shape.{name}` is {number}; it can be 1 to {limit}."
+            message = phrase("`shape.{name}` is {size}; it can be 1 to {limit}.", name=name, size=number, limit=limit)
             raise request_error(message, "VALIDATION", limit=limit, actual=number)
     return Shape(given.max_depth, given.replies_per_parent)

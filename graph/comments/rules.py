@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from graph import text
+from graph.phrases import phrase
 from graph.posts.rules import Written
 from graph.refusals import Invalid
 
@@ -17,9 +18,8 @@ def written(body: str) -> Written:
     if not body:
         raise Invalid("A comment cannot be empty.", ("input", "body"))
     if len(body) > BODY_LIMIT:
-        raise Invalid(
-            f"A comment has at most {BODY_LIMIT} characters.", ("input", "body"), limit=BODY_LIMIT, actual=len(body)
-        )
+        message = phrase("{subject} has at most {limit} characters.", subject=phrase("A comment"), limit=BODY_LIMIT)
+        raise Invalid(message, ("input", "body"), limit=BODY_LIMIT, actual=len(body))
     rendered = text.render(body)
     return Written(body, rendered.html, rendered.text)
 
@@ -29,7 +29,7 @@ def depth_below(parent_depth: int | None) -> int:
     depth = 0 if parent_depth is None else parent_depth + 1
     if depth >= DEPTH_LIMIT:
         raise Invalid(
-            f"A thread has at most {DEPTH_LIMIT} levels: answer further up.",
+            phrase("A thread has at most {limit} levels: answer further up.", limit=DEPTH_LIMIT),
             ("input", "parentId"),
             limit=DEPTH_LIMIT,
             actual=depth + 1,

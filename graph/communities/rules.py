@@ -3,6 +3,7 @@
 from typing import Final
 
 from graph import text
+from graph.phrases import Phrase, phrase
 from graph.refusals import Invalid
 
 NAME_LIMIT: Final = 80  # characters
@@ -16,7 +17,7 @@ def clean_name(given: str) -> str:
     name = " ".join(text.clean(given).split())
     if not name:
         raise Invalid("A community has a name.", ("input", "name"))
-    return _within(NAME_LIMIT, name, "A name", "name")
+    return _within(NAME_LIMIT, name, phrase("A name"), "name")
 
 
 def clean_slug(given: str | None, name: str) -> str:
@@ -25,13 +26,13 @@ def clean_slug(given: str | None, name: str) -> str:
         return text.slug(name)[:SLUG_LIMIT].strip("-")
     if not given or text.slug(given) != given:
         raise Invalid("A slug consists of small letters and digits, with single hyphens.", ("input", "slug"))
-    return _within(SLUG_LIMIT, given, "A slug", "slug")
+    return _within(SLUG_LIMIT, given, phrase("A slug"), "slug")
 
 
 def clean_description(given: str | None) -> str | None:
     """None for nothing but space.  Raises Invalid."""
     description = text.clean(given or "")
-    return _within(DESCRIPTION_LIMIT, description, "A description", "description") if description else None
+    return _within(DESCRIPTION_LIMIT, description, phrase("A description"), "description") if description else None
 
 
 def may_give(actor: str | None, present: str | None, role: str) -> bool:
@@ -46,7 +47,8 @@ def may_remove(actor: str | None, present: str | None) -> bool:
     return actor == "ADMIN" or (actor == "MODERATOR" and present in (None, "MEMBER"))
 
 
-def _within(limit: int, given: str, subject: str, field: str) -> str:
+def _within(limit: int, given: str, subject: Phrase, field: str) -> str:
     if len(given) > limit:
-        raise Invalid(f"{subject} has at most {limit} characters.", ("input", field), limit=limit, actual=len(given))
+        message = phrase("{subject} has at most {limit} characters.", subject=subject, limit=limit)
+        raise Invalid(message, ("input", field), limit=limit, actual=len(given))
     return given

@@ -21,6 +21,7 @@ from graphql import (
 from graph.errors import request_error
 from graph.execution.guard import Limits, check_document
 from graph.execution.plans import NotPlanned, Plan, compile_plan, directive_variables
+from graph.phrases import phrase
 
 CHARACTERS_KEPT = 500_000  # of documents; parsed, they take some 75 bytes a character
 PLANS_KEPT = 16  # of one document: one per operation and per values of its directives
@@ -96,7 +97,11 @@ class Documents:
             raise Refused(
                 [
                     request_error(
-                        f"The document has {size} bytes; {self._limits.document_bytes} are allowed.",
+                        phrase(
+                            "The document has {actual} bytes; {limit} are allowed.",
+                            actual=size,
+                            limit=self._limits.document_bytes,
+                        ),
                         "TOO_COMPLEX",
                         limit=self._limits.document_bytes,
                         actual=size,

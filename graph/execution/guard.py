@@ -12,6 +12,7 @@ from typing import Any
 from graphql import DocumentNode, FragmentDefinitionNode, GraphQLError, OperationDefinitionNode, OperationType
 
 from graph.errors import request_error
+from graph.phrases import phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +34,15 @@ def check_document(
     for definition in node.definitions:
         if not isinstance(definition, OperationDefinitionNode):
             continue
-        for what, measured, limit in (
-            ("levels", depth_of.below(definition), limits.depth),
-            ("fields", fields_of.below(definition), limits.fields),
+        for message, measured, limit in (
+            ("The operation has {actual} levels; {limit} are allowed.", depth_of.below(definition), limits.depth),
+            ("The operation has {actual} fields; {limit} are allowed.", fields_of.below(definition), limits.fields),
         ):
             if measured > limit:
-                return [_too_complex(f"The operation has {measured} {what}; {limit} are allowed.", limit, measured)]
+                return [_too_complex(message, limit, measured)]
         acts = len(definition.selection_set.selections)
         if definition.operation is OperationType.MUTATION and acts > limits.acts:
-            return [_too_complex(f"The operation has {acts} mutations; {limits.acts} are allowed.", limits.acts, acts)]
+            return [_too_complex("The operation has {actual} mutations; {limit} are allowed.", limits.acts, acts)]
     return []
 
 
@@ -57,14 +58,14 @@ def check_operation(
     if things <= limits.things:
         return None
     return _too_complex(
-        f"The operation may bring {things} things; {limits.things} are allowed: ask for shorter pages.",
+        "The operation may bring {actual} things; {limit} are allowed: ask for shorter pages.",
         limits.things,
         things,
     )
 
 
-def _too_complex(message: str, limit: int, actual: int) -> GraphQLError:
-    return request_error(message, "TOO_COMPLEX", limit=limit, actual=actual)
+def _too_complex(pattern: str, limit: int, actual: int) -> GraphQLError:
+    return request_error(phrase(pattern, limit=limit, actual=actual), "TOO_COMPLEX", limit=limit, actual=actual)
 
 
 MEASURED_MOST = 10**9  # beyond which nobody needs to know

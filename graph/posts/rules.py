@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from graph import text
+from graph.phrases import Phrase, phrase
 from graph.refusals import Conflict, Invalid
 
 TITLE_LIMIT: Final = 200  # characters after trimming
@@ -25,25 +26,25 @@ class Written:
 
 
 def clean_title(title: str) -> str:
-    return _clean(title, TITLE_LIMIT, "A title", "title")
+    return _clean(title, TITLE_LIMIT, phrase("A title"), "title")
 
 
 def clean_summary(summary: str | None) -> str | None:
     """None for nothing but space."""
     if summary is None or not text.clean(summary):
         return None
-    return _clean(summary, SUMMARY_LIMIT, "A summary", "summary")
+    return _clean(summary, SUMMARY_LIMIT, phrase("A summary"), "summary")
 
 
 def clean_reason(reason: str | None) -> str | None:
     """Why a text was changed; None for nothing but space."""
     if reason is None or not text.clean(reason):
         return None
-    return _clean(reason, REASON_LIMIT, "A reason", "reason")
+    return _clean(reason, REASON_LIMIT, phrase("A reason"), "reason")
 
 
 def written(body: str) -> Written:
-    body = _clean(body, BODY_LIMIT, "A post", "body")
+    body = _clean(body, BODY_LIMIT, phrase("A post"), "body")
     rendered = text.render(body)
     return Written(body, rendered.html, rendered.text)
 
@@ -76,15 +77,19 @@ def hidden_slug(title: str, random: str) -> str:
 def check_revision(expected: int | None, present: int) -> None:
     """Raises Conflict when the editor saw an older text than the present one."""
     if expected is not None and expected != present:
-        raise Conflict(
-            f"Somebody changed it first: it is at revision {present}, not {expected}.", ("input", "expectedRevision")
+        message = phrase(
+            "Somebody changed it first: it is at revision {present}, not {expected}.",
+            present=present,
+            expected=expected,
         )
+        raise Conflict(message, ("input", "expectedRevision"))
 
 
-def _clean(given: str, limit: int, subject: str, field: str) -> str:
+def _clean(given: str, limit: int, subject: Phrase, field: str) -> str:
     cleaned = text.clean(given)
     if not cleaned:
-        raise Invalid(f"{subject} cannot be empty.", ("input", field))
+        raise Invalid(phrase("{subject} cannot be empty.", subject=subject), ("input", field))
     if len(cleaned) > limit:
-        raise Invalid(f"{subject} has at most {limit} characters.", ("input", field), limit=limit, actual=len(cleaned))
+        message = phrase("{subject} has at most {limit} characters.", subject=subject, limit=limit)
+        raise Invalid(message, ("input", field), limit=limit, actual=len(cleaned))
     return cleaned

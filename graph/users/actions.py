@@ -7,6 +7,7 @@ from typing import Any
 
 from graph.change import Change
 from graph.events import AccessChanged
+from graph.phrases import phrase
 from graph.refusals import NotFound, SignInFirst, Taken
 from graph.users import rules, store
 
@@ -125,7 +126,7 @@ def _somebody(change: Change) -> int:
 async def _by_handle(change: Change, handle: str) -> int:
     user_id = await store.id_by_handle(change, rules.handle_key(handle))
     if user_id is None:
-        raise NotFound(f"Nobody has the handle {handle}.", ("input", "handle"))
+        raise NotFound(phrase("Nobody has the handle {handle}.", handle=handle), ("input", "handle"))
     return user_id
 
 

@@ -5,6 +5,7 @@ import unicodedata
 from typing import Final
 
 from graph import text
+from graph.phrases import Phrase, phrase
 from graph.refusals import Invalid
 
 HANDLE_SHORTEST: Final = 2  # characters
@@ -42,7 +43,7 @@ def clean_handle(given: str, *, reserved: bool = False) -> str:
     handle = text.clean(given)
     path = ("input", "handle")
     if not HANDLE_SHORTEST <= len(handle) <= HANDLE_LIMIT:
-        message = f"A handle has {HANDLE_SHORTEST} to {HANDLE_LIMIT} characters."
+        message = phrase("A handle has {shortest} to {limit} characters.", shortest=HANDLE_SHORTEST, limit=HANDLE_LIMIT)
         limit = HANDLE_LIMIT if len(handle) > HANDLE_LIMIT else HANDLE_SHORTEST
         raise Invalid(message, path, limit=limit, actual=len(handle))
     if not all(_in_a_handle(character) for character in handle):
@@ -65,13 +66,13 @@ def clean_display_name(given: str) -> str:
     path = ("input", "displayName")
     if not any(unicodedata.category(character)[0] in "LNPS" for character in INVISIBLE.sub("", name)):
         raise Invalid("A name cannot be empty.", path)
-    return _within(DISPLAY_NAME_LIMIT, name, "A name", path)
+    return _within(DISPLAY_NAME_LIMIT, name, phrase("A name"), path)
 
 
 def clean_bio(given: str | None) -> str | None:
     """None for nothing but space.  Raises Invalid."""
     bio = text.clean(given or "")
-    return _within(BIO_LIMIT, bio, "A bio", ("input", "bio")) if bio else None
+    return _within(BIO_LIMIT, bio, phrase("A bio"), ("input", "bio")) if bio else None
 
 
 def clean_email(given: str) -> str:
@@ -92,9 +93,9 @@ def check_password(password: str, *, handle: str, email: str) -> None:
     """Raises Invalid."""
     path = ("input", "password")
     if len(password) < PASSWORD_SHORTEST:
-        message = f"A password has at least {PASSWORD_SHORTEST} characters."
+        message = phrase("A password has at least {shortest} characters.", shortest=PASSWORD_SHORTEST)
         raise Invalid(message, path, limit=PASSWORD_SHORTEST, actual=len(password))
-    _within(PASSWORD_LIMIT, password, "A password", path)
+    _within(PASSWORD_LIMIT, password, phrase("A password"), path)
     if text.fold(password) in (handle_key(handle), handle_key(email)):
         raise Invalid("A password cannot be the handle or the e-mail address.", path)
 
@@ -111,7 +112,7 @@ def clean_token_name(given: str) -> str:
     name = " ".join(text.clean(given).split())
     if not name:
         raise Invalid("Say what the token is for.", ("input", "name"))
-    return _within(TOKEN_NAME_LIMIT, name, "The name of a token", ("input", "name"))
+    return _within(TOKEN_NAME_LIMIT, name, phrase("The name of a token"), ("input", "name"))
 
 
 def clean_device(given: str | None) -> str | None:
@@ -140,7 +141,8 @@ def _bare(key: str) -> str:
     return key.translate({ord(character): None for character in BESIDE_LETTERS})
 
 
-def _within(limit: int, given: str, subject: str, path: tuple[str, ...]) -> str:
+def _within(limit: int, given: str, subject: Phrase, path: tuple[str, ...]) -> str:
     if len(given) > limit:
-        raise Invalid(f"{subject} has at most {limit} characters.", path, limit=limit, actual=len(given))
+        message = phrase("{subject} has at most {limit} characters.", subject=subject, limit=limit)
+        raise Invalid(message, path, limit=limit, actual=len(given))
     return given

@@ -61,4 +61,4 @@ def test_what_is_too_long_is_not_even_looked_at() -> None:
 def test_an_id_of_another_type_says_what_it_is_and_what_was_expected() -> None:
     with pytest.raises(Malformed) as refused:
         key_of(global_id("User", 1), "Post", "Comment")
-    assert str(refused.value) == "it is the id of a User, not of a Post or Comment"
+    assert str(refused.value) == "it is the id of a User, not of a Post / Comment"
