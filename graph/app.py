@@ -108,11 +108,7 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = now) -> Starlet
 
     app = Starlette(
         routes=[
-            Route(
-                "/graphql",
-                HttpEndpoint(engine, services, body_bytes_limit=settings.body_bytes_limit).__call__,
-                methods=["GET", "POST"],
-            ),
+            Route("/graphql", HttpEndpoint(engine, services, body_bytes_limit=settings.body_bytes_limit)),
             WebSocketRoute("/graphql", sockets),
             Route("/healthz", alive, methods=["GET"]),
         ],

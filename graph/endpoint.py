@@ -1,7 +1,6 @@
 """GraphQL over HTTP: a request's bytes in, a response's bytes out."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -9,15 +8,15 @@ from graphql import GraphQLError, OperationType
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from graph.context import Context, Services, Viewer
 from graph.execution.answers import Answer, Engine, Request, report
 from graph.execution.documents import Refused
+from graph.negotiation import GRAPHQL_RESPONSE, JSON, answer_type, prefers_page
 from graph.users.authentication import authenticate
 
-GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
-JSON: Final = "application/json"
-QUALITY: Final = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")  # RFC 9110, 12.4.2
+METHODS: Final = ("GET", "HEAD", "POST")
 
 
 class Unacceptable(Exception):
@@ -30,24 +29,50 @@ class Unacceptable(Exception):
 
 
 class HttpEndpoint:
-    """Answers POST with a JSON body, and GET for queries."""
+    """Answers POST with a JSON body, and GET for queries.
 
-    def __init__(self, engine: Engine, services: Services, *, body_bytes_limit: int) -> None:
+    `page` answers a GET that asks nothing, from whoever would rather read a page, as browsers do; without it they are
+    told what to send.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        services: Services,
+        *,
+        body_bytes_limit: int,
+        page: Callable[[HttpRequest], Response] | None = None,
+    ) -> None:
         self._engine = engine
         self._services = services
         self._body_bytes_limit = body_bytes_limit
+        self._page = page
 
-    async def __call__(self, http: HttpRequest) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._response(HttpRequest(scope, receive))
+        await response(scope, receive, send)
+
+    async def _response(self, http: HttpRequest) -> Response:
+        accept = ",".join(http.headers.getlist("accept"))
+        if (
+            self._page is not None
+            and http.method != "POST"
+            and "query" not in http.query_params
+            and prefers_page(accept)
+        ):
+            return self._page(http)
+        media_type = answer_type(accept)
         try:
+            check_can_be_answered(http.method, media_type)
             viewer = await viewer_from(http.headers.get("authorization"), self._services)
             request = await self._request(http)
             answer = await self._engine.answer(request, Context(self._services, viewer))
         except Unacceptable as wrong:
-            return _response({"errors": [{"message": str(wrong)}]}, wrong.status, JSON, wrong.headers)
+            return _response({"errors": [{"message": str(wrong)}]}, wrong.status, media_type or JSON, wrong.headers)
         except Exception as defect:
             errors = [{"message": "Internal error.", "extensions": {"code": "INTERNAL", "id": report(defect, None)}}]
-            return _response({"errors": errors}, 500, JSON)
-        media_type = _media_type(http.headers.get("accept", ""))
+            return _response({"errors": errors}, 500, media_type or JSON)
+        assert media_type is not None, "what cannot be answered is refused"
         return _response(answer.body(), _status(answer, media_type), media_type)
 
     async def _request(self, http: HttpRequest) -> Request:
@@ -79,6 +104,14 @@ class HttpEndpoint:
             return  # said with the answer
         if operation.operation is OperationType.MUTATION:
             raise Unacceptable(405, "GET is for queries only; send this with POST.", {"Allow": "POST"})
+
+
+def check_can_be_answered(method: str, media_type: str | None) -> None:
+    """Raises Unacceptable for a method, or a wish, that nothing here answers."""
+    if method not in METHODS:
+        raise Unacceptable(405, f"{method[:20]} does nothing here.", {"Allow": ", ".join(METHODS)})
+    if media_type is None:
+        raise Unacceptable(406, f"Answers are {GRAPHQL_RESPONSE} or {JSON}; accept one of them.")
 
 
 async def viewer_from(authorization: str | None, services: Services) -> Viewer:
@@ -131,20 +164,6 @@ def _request(given: Mapping[str, Any]) -> Request:
     if not isinstance(name, str | None):
         raise Unacceptable(400, "`operationName` is a text.")
     return Request(query, variables or {}, name)
-
-
-def _media_type(accept: str) -> str:
-    """The type of its own where the client knows it and likes plain JSON no better."""
-    wanted = dict(map(_preference, accept.lower().split(",")))
-    own = wanted.get(GRAPHQL_RESPONSE, 0.0)
-    return GRAPHQL_RESPONSE if own > 0 and own >= wanted.get(JSON, 0.0) else JSON
-
-
-def _preference(part: str) -> tuple[str, float]:
-    """A media type of an Accept header, and how much it is wanted, 0..1."""
-    name, *parameters = [piece.strip() for piece in part.split(";")]
-    quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
-    return name, float(quality) if QUALITY.fullmatch(quality) else 0.0
 
 
 def _status(answer: Answer, media_type: str) -> int:

@@ -11,12 +11,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 from structlog.testing import capture_logs
 
 from graph import text
 from graph.app import create_app
 from graph.audience import Audience
 from graph.change import Changes
+from graph.endpoint import HttpEndpoint
 from graph.ids import global_id
 from graph.logs import configure
 from graph.posts import actions as post_actions
@@ -187,7 +190,7 @@ async def test_a_get_changes_nothing(door: Door) -> None:
     assert (await door.ask("query ($id: ID!) { post(id: $id) { title } }", {"id": door.post})).body["data"]["post"]
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE"])
 async def test_other_methods_are_refused_with_those_that_are_not(door: Door, method: str) -> None:
     response = await door.request(method)
     assert (response.status, set(response.headers["allow"].split(", "))) == (405, {"GET", "HEAD", "POST"})
@@ -229,14 +232,12 @@ async def test_json_is_known_however_its_type_is_spelled(door: Door, content_typ
     [
         (None, JSON),
         ("*/*", JSON),
-        ("text/html", JSON),
         ("application/json", JSON),
         ("application/graphql-response+json", GRAPHQL_RESPONSE),
         ("Application/GraphQL-Response+JSON; charset=utf-8", GRAPHQL_RESPONSE),
         ("application/graphql-response+json, application/json;q=0.9", GRAPHQL_RESPONSE),
         ("application/json, application/graphql-response+json", GRAPHQL_RESPONSE),
         ("application/graphql-response+json;q=0.5, application/json", JSON),
-        ("application/graphql-response+json;q=0", JSON),
         ("application/graphql-response+json;q=0.000, */*", JSON),
         ("application/graphql-response+json;q=nan", JSON),
         ("application/graphql-response+json;q=", JSON),
@@ -248,6 +249,32 @@ async def test_the_answer_is_of_the_type_that_the_client_wants(
 ) -> None:
     response = await door.ask("{ viewer { id } }", **({} if accept is None else {"accept": accept}))
     assert (response.status, response.headers["content-type"]) == (200, content_type)
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/*;q=0", "application/graphql-response+json;q=0"])
+async def test_who_can_read_no_answer_of_ours_is_told_before_anything_is_done(door: Door, accept: str) -> None:
+    for by in ("GET", "POST"):
+        response = await door.request(by, headers={"accept": accept, "content-type": "application/json"})
+        assert (response.status, response.headers["content-type"]) == (406, JSON)
+        assert response.messages == [
+            "Answers are application/graphql-response+json or application/json; accept one of them."
+        ]
+
+
+async def test_a_browser_that_asks_nothing_is_shown_the_page_where_there_is_one(door: Door) -> None:
+    browser = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    without = await door.request("GET", headers=browser)
+    assert (without.status, without.messages) == (400, ["`query` is the text of a document."])
+    [endpoint] = [route.app for route in door.app.routes if isinstance(route, Route) and route.path == "/graphql"]
+    assert isinstance(endpoint, HttpEndpoint)
+    endpoint._page = lambda http: PlainTextResponse(f"a page at {http.url.path}")
+    for method in ("GET", "HEAD"):
+        shown = await door.request(method, headers=browser)
+        assert (shown.status, shown.content) == (200, b"a page at /graphql")
+    asked = await door.request("GET", query=urlencode({"query": "{ viewer { id } }"}).encode(), headers=browser)
+    assert asked.body == {"data": {"viewer": None}}
+    for program in ({}, {"accept": "*/*"}, {"accept": "application/json, text/html"}):
+        assert (await door.request("GET", headers=program)).status == 400
 
 
 async def test_what_was_not_executed_is_told_by_the_status_to_who_knows_the_newer_type(door: Door) -> None:
@@ -308,7 +335,7 @@ async def test_what_was_executed_is_a_success_even_where_it_failed_in_part(door:
 async def test_a_body_that_asks_for_nothing_is_refused_with_a_reason(door: Door, body: bytes) -> None:
     for headers in ({}, NEWER):
         response = await door.post_body(body, **headers)
-        assert (response.status, response.headers["content-type"]) == (400, JSON)
+        assert (response.status, response.headers["content-type"]) == (400, GRAPHQL_RESPONSE if headers else JSON)
         [message] = response.messages
         assert message.endswith((".", "`."))
 
@@ -375,7 +402,7 @@ QUERIES = st.sampled_from(
 
 
 async def unharmed(response: Response) -> None:
-    assert response.status in (200, 400, 405, 413, 415)
+    assert response.status in (200, 400, 405, 406, 413, 415)
     assert response.body.get("errors") or "data" in response.body
     assert "Internal error." not in response.content.decode()
 
