@@ -19,6 +19,7 @@ from graph.endpoint import HttpEndpoint, Unacceptable, bearer, viewer_from
 from graph.execution.answers import Engine
 from graph.execution.guard import Limits
 from graph.live import LiveDoor, Member
+from graph.phrases import language_wanted
 from graph.schema import schema
 from graph.settings import Settings
 from graph.storage.database import Storage
@@ -132,9 +133,10 @@ async def alive(request: HttpRequest) -> Response:
 
 async def connection_of(connection: HTTPConnection) -> Member:
     """A socket's context; a token may come with the handshake already."""
+    language = language_wanted(connection.headers.get("accept-language", ""))
     with suppress(Unacceptable):
-        return Member(secret=bearer(connection.headers.get("authorization")))
-    return Member(secret="")
+        return Member(secret=bearer(connection.headers.get("authorization")), language=language)
+    return Member(secret="", language=language)
 
 
 async def admit(member: Member, services: Services) -> None:
@@ -146,7 +148,7 @@ async def admit(member: Member, services: Services) -> None:
         viewer = await viewer_from(None if member.secret is None else f"Bearer {member.secret}", services)
     except Unacceptable as wrong:
         raise ConnectionRejectionError from wrong
-    member.viewer = viewer
+    member.viewer = viewer.speaking(member.language)
 
 
 async def keep_log(settings: Settings, storage: Storage, clock: Callable[[], int]) -> None:

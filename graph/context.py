@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import strawberry
@@ -27,6 +27,10 @@ class Viewer:
     audience: Audience = VISITOR
     token_id: int | None = None
     expires_at: int | None = None  # µs since 1970, UTC: when the session or token ends by itself
+
+    def speaking(self, language: str | None) -> "Viewer":
+        """The same, spoken to in the language that the request asks for; None: in that of the account."""
+        return self if language is None else replace(self, audience=replace(self.audience, locale=language))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ async def prepare_and_carry_out(
         value = await context.services.changes.run(action, audience=context.viewer.audience, key=key)
         return CarriedOut(value, [])
     except Refusal as refusal:
-        return CarriedOut(None, [user_error(refusal)])
+        return CarriedOut(None, [user_error(refusal, context.viewer.audience.locale)])
     finally:
         await context.read_anew()
 

@@ -14,6 +14,7 @@ from graph.context import Context, Services, Viewer
 from graph.execution.answers import Answer, Engine, Request, report
 from graph.execution.documents import Refused
 from graph.negotiation import GRAPHQL_RESPONSE, JSON, answer_type, prefers_page
+from graph.phrases import language_wanted
 from graph.users.authentication import authenticate
 
 METHODS: Final = ("GET", "HEAD", "POST")
@@ -65,6 +66,7 @@ class HttpEndpoint:
         try:
             check_can_be_answered(http.method, media_type)
             viewer = await viewer_from(http.headers.get("authorization"), self._services)
+            viewer = viewer.speaking(language_wanted(http.headers.get("accept-language", "")))
             request = await self._request(http)
             answer = await self._engine.answer(request, Context(self._services, viewer))
         except Unacceptable as wrong:

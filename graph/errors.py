@@ -7,6 +7,7 @@ import strawberry
 from graphql import GraphQLError
 
 from graph import refusals
+from graph.phrases import said
 from graph.refusals import Refusal
 
 
@@ -25,7 +26,9 @@ class ErrorCode(Enum):
     description="A refusal.  Switch on `__typename`; an unknown type still has `message` and `code`.",
 )
 class UserError:
-    message: str = strawberry.field(description="For people.")
+    message: str = strawberry.field(
+        description="For people, in French or English as `Accept-Language` asks, else as the account does."
+    )
     code: ErrorCode = strawberry.field(description="For programs; each code belongs to exactly one type.")
     path: list[str] | None = strawberry.field(
         description='From the argument down to the input at fault, list indexes in digits: ["input", "body"].'
@@ -70,24 +73,24 @@ ERROR_TYPES: list[type[UserError]] = [
 ]
 
 
-def user_error(refusal: Refusal) -> UserError:
-    """The GraphQL object that shows this refusal."""
-    said: dict[str, Any] = {"message": refusal.message, "path": list(refusal.path) or None}
+def user_error(refusal: Refusal, locale: str) -> UserError:
+    """The GraphQL object that shows this refusal to somebody with this locale."""
+    shown: dict[str, Any] = {"message": said(refusal.message, locale), "path": list(refusal.path) or None}
     match refusal:
         case refusals.Invalid(limit=limit, actual=actual):
-            return ValidationError(code=ErrorCode.VALIDATION, limit=limit, actual=actual, **said)
+            return ValidationError(code=ErrorCode.VALIDATION, limit=limit, actual=actual, **shown)
         case refusals.Taken():
-            return ValidationError(code=ErrorCode.DUPLICATE, **said)
+            return ValidationError(code=ErrorCode.DUPLICATE, **shown)
         case refusals.NotFound():
-            return NotFoundError(code=ErrorCode.NOT_FOUND, **said)
+            return NotFoundError(code=ErrorCode.NOT_FOUND, **shown)
         case refusals.NotPermitted(requires=requires):
-            return PermissionRefused(code=ErrorCode.NOT_PERMITTED, requires=requires, **said)
+            return PermissionRefused(code=ErrorCode.NOT_PERMITTED, requires=requires, **shown)
         case refusals.SignInFirst():
-            return PermissionRefused(code=ErrorCode.UNAUTHENTICATED, **said)
+            return PermissionRefused(code=ErrorCode.UNAUTHENTICATED, **shown)
         case refusals.Conflict():
-            return ConflictError(code=ErrorCode.CONFLICT, **said)
+            return ConflictError(code=ErrorCode.CONFLICT, **shown)
         case refusals.Closed():
-            return ClosedError(code=ErrorCode.LOCKED, **said)
+            return ClosedError(code=ErrorCode.LOCKED, **shown)
     raise AssertionError(f"no GraphQL type shows {refusal!r}")
 
 

@@ -32,7 +32,7 @@ from graph.audience import Audience
 from graph.context import Context, Services, Viewer
 from graph.errors import request_error
 from graph.events import ACCESS_TOPIC
-from graph.execution.answers import Engine, Request, report
+from graph.execution.answers import Engine, Request, report, told
 from graph.execution.documents import Document, Refused
 from graph.execution.fields import SOURCE, Asking, source_of
 from graph.execution.plans import arguments_of
@@ -183,7 +183,7 @@ class LiveStream:
             reason=reason.value,
             cursor=cursor,
         )
-        raise StreamEnds(orjson.dumps([error.formatted]))
+        raise StreamEnds(orjson.dumps(told([error], self.audience.locale)))
 
     async def _payload(self, event: object, asking: Asking) -> bytes:
         context = Context(self.services, Viewer(self.audience))
@@ -194,7 +194,7 @@ class LiveStream:
             raise unmade
         shown: dict[str, Any] = {"data": result.data}
         if result.errors:
-            shown["errors"] = self.engine.shown(result.errors, self.operation)
+            shown["errors"] = self.engine.shown(result.errors, self.operation, self.audience.locale)
         return orjson.dumps(shown)
 
     async def _in_view(self, work: Callable[[Asking], Awaitable[T]]) -> T:
@@ -211,6 +211,7 @@ class Member:
 
     viewer: Viewer = field(default_factory=Viewer)
     secret: str | None = None
+    language: str | None = None  # that the handshake asks for
     connection_params: Mapping[str, object] | None = None
 
 
@@ -235,9 +236,9 @@ class LiveDoor:
                 return orjson.dumps(answer.body())
             return await self._stream(member.viewer, document, operation, asked.variables)
         except Refused as refused:
-            raise Refusing(orjson.dumps([error.formatted for error in refused.errors])) from refused
+            raise Refusing(orjson.dumps(told(refused.errors, member.viewer.audience.locale))) from refused
         except GraphQLError as error:
-            raise Refusing(orjson.dumps([error.formatted])) from error
+            raise Refusing(orjson.dumps(told([error], member.viewer.audience.locale))) from error
 
     async def renewed(self, member: Member, stream: Stream) -> Stream | None:
         assert isinstance(stream, LiveStream)
@@ -254,7 +255,7 @@ class LiveDoor:
         viewer = await authenticate(self._services.storage, member.secret, self._services.now())
         if viewer is None:
             raise request_error("This session has ended.", "UNAUTHENTICATED")
-        member.viewer = viewer
+        member.viewer = viewer.speaking(member.language)
 
     def enter(self, member: Member, recheck: Callable[[], None]) -> Callable[[], None]:
         watching = self._watching.setdefault(member.viewer.audience.viewer_id, set())

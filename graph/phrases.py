@@ -4,6 +4,7 @@ A phrase is its English text, so it can be compared, logged and shown as it is; 
 it was made of, and the pattern is what is translated.  A plain text is a pattern without values.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -11,6 +12,7 @@ from graph.french import FRENCH
 
 TRANSLATIONS: Final[Mapping[str, Mapping[str, str]]] = {"fr": FRENCH}
 LANGUAGES: Final = ("en", *TRANSLATIONS)
+PREFERENCE: Final = re.compile(r"\s*([A-Za-z]{1,8})(?:-[A-Za-z0-9-]*)?\s*(?:;\s*[qQ]=([01](?:\.[0-9]{0,3})?)\s*)?")
 
 
 class Phrase(str):
@@ -41,4 +43,14 @@ def said(message: str, locale: str) -> str:
 
 
 def language_of(locale: str) -> str:
-    return locale.split("-")[0].lower()
+    """The one of ours in which somebody with this locale is spoken to."""
+    language = locale.split("-")[0].lower()
+    return language if language in LANGUAGES else "en"
+
+
+def language_wanted(accept_language: str) -> str | None:
+    """The one of ours that the header likes best (RFC 9110, 12.5.4), the first of equals; None: it names none."""
+    preferences = [found.groups() for part in accept_language.split(",") if (found := PREFERENCE.fullmatch(part))]
+    liked = [(float(quality or 1), name.lower()) for name, quality in preferences if name.lower() in LANGUAGES]
+    quality, language = max(liked, key=lambda one: one[0], default=(0.0, None))
+    return language if quality else None

@@ -1,7 +1,7 @@
 """From a request to its answer: by a plan where there is one, else by Strawberry's execution in one read view."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Any
@@ -16,6 +16,7 @@ from graph.errors import request_error, user_error
 from graph.execution.documents import Document, Documents, Refused
 from graph.execution.fields import Asking
 from graph.execution.guard import Limits, check_operation
+from graph.phrases import said
 from graph.refusals import Refusal
 from graph.storage.errors import StorageError
 from graph.storage.rows import Rows
@@ -63,18 +64,21 @@ class Engine:
 
     async def answer(self, request: Request, context: Context) -> Answer:
         """The answer to a query or a mutation."""
+        locale = context.viewer.audience.locale
         try:
             document = self.documents.read(request.query)
             operation = document.operation(request.operation_name)
             variables = self.coerced(operation, request.variables)
             self.held_to_limits(document, operation, variables)
         except Refused as refused:
-            return Answer(None, [error.formatted for error in refused.errors], executed=False)  # type: ignore[misc]  # a TypedDict
+            return Answer(None, told(refused.errors, locale), executed=False)
         except GraphQLError as error:
-            return Answer(None, [dict(error.formatted)], executed=False)
+            return Answer(None, told([error], locale), executed=False)
         if operation.operation is OperationType.SUBSCRIPTION:
-            told = request_error("Follow a subscription over a socket that speaks graphql-transport-ws.", "VALIDATION")
-            return Answer(None, [dict(told.formatted)], executed=False)
+            refusal = request_error(
+                "Follow a subscription over a socket that speaks graphql-transport-ws.", "VALIDATION"
+            )
+            return Answer(None, told([refusal], locale), executed=False)
         if operation.operation is OperationType.QUERY:
             planned = await self._planned(document, operation, variables, context)
             if planned is not None:
@@ -111,7 +115,8 @@ class Engine:
             return Answer(await context.services.storage.read(work), [], planned=True)
         except StorageError as failure:  # to try again, more slowly, would make it worse
             name = operation.name.value if operation.name else None
-            return Answer(None, [{"message": "Internal error.", "extensions": internal(failure, name)}])
+            message = said("Internal error.", context.viewer.audience.locale)
+            return Answer(None, [{"message": message, "extensions": internal(failure, name)}])
         except Exception:
             return None  # the other execution words the errors, field by field
 
@@ -122,7 +127,7 @@ class Engine:
             if operation.operation is OperationType.QUERY:
                 await context.read_anew()
             result = await self.execute(document, operation, request.variables, context, None)
-        return Answer(result.data, self.shown(result.errors or [], operation))
+        return Answer(result.data, self.shown(result.errors or [], operation, context.viewer.audience.locale))
 
     async def execute(
         self,
@@ -145,21 +150,34 @@ class Engine:
         assert isinstance(finished, ExecutionResult)
         return finished
 
-    def shown(self, errors: list[GraphQLError], operation: OperationDefinitionNode) -> list[dict[str, Any]]:
+    def shown(
+        self, errors: list[GraphQLError], operation: OperationDefinitionNode, locale: str
+    ) -> list[dict[str, Any]]:
         """The errors as clients may see them: a defect is logged once, and its id is all that leaves."""
-        return [_shown(error, operation) for error in errors]
+        return [_shown(error, operation, locale) for error in errors]
 
 
-def _shown(error: GraphQLError, operation: OperationDefinitionNode) -> dict[str, Any]:
+def told(errors: Sequence[GraphQLError], locale: str) -> list[dict[str, Any]]:
+    """Errors that are meant for the client, in its language where they are ours."""
+    return [{**error.formatted, "message": said(_message(error), locale)} for error in errors]
+
+
+def _message(error: GraphQLError) -> str:
+    """As it was raised: placing an error at its field makes a plain text of a phrase."""
+    original = error.original_error
+    return original.message if isinstance(original, GraphQLError) else error.message
+
+
+def _shown(error: GraphQLError, operation: OperationDefinitionNode, locale: str) -> dict[str, Any]:
+    [formatted] = told([error], locale)
     original = error.original_error
     if original is None or isinstance(original, GraphQLError):
-        return dict(error.formatted)
-    formatted: dict[str, Any] = dict(error.formatted)
-    if isinstance(original, Refusal):
-        formatted["extensions"] = {"code": user_error(original).code.name}
         return formatted
+    if isinstance(original, Refusal):
+        refusal = user_error(original, locale)
+        return {**formatted, "message": refusal.message, "extensions": {"code": refusal.code.name}}
     name = operation.name.value if operation.name else None
-    formatted["message"] = "Internal error."
+    formatted["message"] = said("Internal error.", locale)
     formatted["extensions"] = internal(original, name, error.path)
     return formatted
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from graph.audience import Audience
 from graph.context import Viewer
+from graph.phrases import language_of
 from graph.storage.rows import Row, Rows
 from graph.users import store
 from graph.users.tokens import SECRET_LIMIT, hash_of
@@ -36,5 +37,5 @@ def _audience(standing: Sequence[Row]) -> Audience:
         role=role,
         member_of=frozenset(community for *_, community, _ in standing if community is not None),
         moderates=frozenset(community for *_, community, there in standing if there in ("MODERATOR", "ADMIN")),
-        locale=locale,
+        locale=language_of(locale),
     )

@@ -78,7 +78,7 @@ async def _checked_repetition(
     if kept == password_hash or (await passwords.verify(password, kept)).matches:
         return done
     refusal = Conflict("This clientMutationId was used for something else.", ("input", "clientMutationId"))
-    return CarriedOut(None, [user_error(refusal)])
+    return CarriedOut(None, [user_error(refusal, context.viewer.audience.locale)])
 
 
 async def _show_account(context: Context, user_id: int) -> None:

@@ -194,6 +194,21 @@ async def test_a_bad_token_in_the_handshake_is_refused_at_the_greeting(site: Sit
         assert await socket.closed() == (4403, "Forbidden")
 
 
+async def test_a_socket_is_spoken_to_in_the_language_of_its_handshake(site: Site) -> None:
+    for language, said in (("fr", "Connectez-vous d’abord."), ("de", "Sign in first.")):
+        async with site.socket(language=language) as socket:
+            await socket.greeted()
+            await socket.ask("mutation { signOut(input: {}) { errors { message } } }")
+            assert (await socket.said())["signOut"]["errors"] == [{"message": said}]
+
+
+async def test_a_stream_that_cannot_begin_says_so_in_the_language_of_the_handshake(site: Site) -> None:
+    async with site.socket(language="fr-FR, en;q=0.5", authorization=site.secrets["greg"]) as socket:
+        await socket.greeted()
+        await socket.ask(ADDED, post=global_id("Post", 99))
+        assert (await socket.hear())["payload"][0]["message"] == "Cet article n’existe pas."
+
+
 # What cannot begin --------------------------------------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@ from graph.posts import actions as post_actions
 from graph.posts import rules as post_rules
 from graph.settings import settings_from
 from graph.users import actions as user_actions
+from graph.users.store import change_user
 from graph.users.tokens import new_secret
 
 JSON = "application/json; charset=utf-8"
@@ -525,3 +526,37 @@ async def test_a_defect_before_the_operation_is_masked_too(door: Door, monkeypat
         response = await door.ask("{ viewer { id } }")
     assert (response.status, response.messages, response.codes) == (500, ["Internal error."], ["INTERNAL"])
     assert [line["id"] for line in logged] == [response.body["errors"][0]["extensions"]["id"]]
+
+
+# In which language --------------------------------------------------------------------------------------------------
+
+TOO_LONG = 'mutation { editProfile(input: {displayName: "%s"}) { errors { message } } }' % ("x" * 51)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("fr-FR, en;q=0.5", "Un nom compte au plus 50 caractères."),
+        ("en, fr;q=0.5", "A name has at most 50 characters."),
+        ("de", "A name has at most 50 characters."),
+    ],
+)
+async def test_a_refusal_speaks_the_language_that_the_request_asks_for(door: Door, header: str, message: str) -> None:
+    credentials = {"authorization": f"Bearer {door.token}", "accept-language": header}
+    response = await door.ask(TOO_LONG, None, **credentials)
+    assert response.body["data"]["editProfile"]["errors"] == [{"message": message}]
+
+
+async def test_errors_of_the_request_speak_it_too(door: Door) -> None:
+    response = await door.ask('{ post(id: "x") { title } }', None, **{"accept-language": "fr"})
+    assert response.messages == ["Cet identifiant est mal formé\u202f: il ne vient pas de nous."]
+    assert response.codes == ["ID_INVALID"]
+    response = await door.ask("{" + "viewer { user {" * 40 + "id" + "}}" * 40 + "}", None, **{"accept-language": "fr"})
+    assert response.messages == ["L’opération compte 81 niveaux\u202f; 30 sont permis."]
+
+
+async def test_without_a_wish_it_is_the_language_of_the_account(door: Door) -> None:
+    changes: Changes = door.app.state.services.changes
+    await changes.run(lambda change: change_user(change, 1, locale="fr-CH"), audience=Audience())
+    response = await door.ask_as_greg(TOO_LONG)
+    assert response.body["data"]["editProfile"]["errors"] == [{"message": "Un nom compte au plus 50 caractères."}]

@@ -34,7 +34,7 @@ SHOWN: list[tuple[Refusal, str, str, dict[str, Any]]] = [
 def test_a_refusal_is_shown_by_its_type_with_its_data(
     refusal: Refusal, type_name: str, code: str, more: dict[str, Any]
 ) -> None:
-    shown = user_error(refusal)
+    shown = user_error(refusal, "en")
     definition = type(shown).__strawberry_definition__  # type: ignore[attr-defined]  # Strawberry puts it there
     assert definition.name == type_name
     assert {"message": shown.message, "code": shown.code.name, "path": shown.path} == {
@@ -46,7 +46,7 @@ def test_a_refusal_is_shown_by_its_type_with_its_data(
 
 
 def test_a_refusal_of_the_whole_request_points_nowhere() -> None:
-    assert user_error(refusals.SignInFirst("Sign in first.")).path is None
+    assert user_error(refusals.SignInFirst("Sign in first."), "en").path is None
 
 
 def test_every_refusal_and_every_code_is_shown_by_one_type() -> None:
@@ -59,7 +59,7 @@ def test_every_refusal_and_every_code_is_shown_by_one_type() -> None:
 
 def test_what_is_no_known_refusal_is_a_defect() -> None:
     with pytest.raises(AssertionError):
-        user_error(Refusal("no"))
+        user_error(Refusal("no"), "en")
 
 
 def test_a_refusal_says_its_message() -> None:
@@ -69,3 +69,7 @@ def test_a_refusal_says_its_message() -> None:
 def test_an_error_of_the_request_has_its_code_and_data_in_extensions() -> None:
     error = request_error("no", "VALIDATION", limit=1)
     assert error.formatted == {"message": "no", "extensions": {"code": "VALIDATION", "limit": 1}}
+
+
+def test_a_refusal_is_shown_in_the_language_of_who_reads_it() -> None:
+    assert user_error(refusals.SignInFirst("Sign in first."), "fr").message == "Connectez-vous d’abord."

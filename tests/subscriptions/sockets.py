@@ -22,8 +22,14 @@ class Socket:
         offers: Sequence[str] = (PROTOCOL,),
         origin: str | None = None,
         authorization: str | None = None,
+        language: str | None = None,
     ) -> None:
-        given = {"host": "palabre.test", "origin": origin, "authorization": authorization}
+        given = {
+            "host": "palabre.test",
+            "origin": origin,
+            "authorization": authorization,
+            "accept-language": language,
+        }
         headers = [(name.encode(), value.encode()) for name, value in given.items() if value is not None]
         self._scope = {
             "type": "websocket",

@@ -143,7 +143,7 @@ async def test_only_defects_are_masked(community: Any) -> None:
         GraphQLError("a secret", original_error=ValueError("a secret")),
     ]
     with capture_logs() as logged:
-        shown = community.engine.shown(errors, operation)
+        shown = community.engine.shown(errors, operation, "en")
     assert [error["message"] for error in shown] == [
         "worded by the execution",
         "worded by us",
