@@ -15,8 +15,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("graph", "subscriptions")
 TESTED = (*PACKAGES, "benchmarks")
-CODE = (*TESTED, "tests")
-BUILT = {"__pycache__", "node_modules", "dist", "build"}
+CODE = (*TESTED, "examples", "tests")
+BUILT = {"__pycache__", "node_modules", "dist", "build", "generated", "__generated__"}
 BROAD = ("Exception", "BaseException")
 TEXT = {".py", ".md", ".toml", ".txt", ".graphql", ".ini", ".json", ".js", ".mjs", ".ts", ".tsx", ".html", ".css", ""}
 
