@@ -8,8 +8,6 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
-from starlette.requests import Request as HttpRequest
-from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from strawberry.exceptions import ConnectionRejectionError
 
@@ -18,6 +16,7 @@ from graph.context import Services
 from graph.endpoint import HttpEndpoint, Unacceptable, bearer, viewer_from
 from graph.execution.answers import Engine
 from graph.execution.guard import Limits
+from graph.health import Health
 from graph.live import LiveDoor, Member
 from graph.phrases import language_wanted
 from graph.schema import schema
@@ -91,6 +90,8 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = now) -> Starlet
         allowed_origins=settings.allowed_origins,
     )
 
+    health = Health(storage, lambda: tail.unread_seconds)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with storage:
@@ -111,11 +112,12 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = now) -> Starlet
         routes=[
             Route("/graphql", HttpEndpoint(engine, services, body_bytes_limit=settings.body_bytes_limit)),
             WebSocketRoute("/graphql", sockets),
-            Route("/healthz", alive, methods=["GET"]),
+            *health.routes(),
         ],
         lifespan=lifespan,
     )
     app.state.services = services
+    app.state.health = health
     return app
 
 
@@ -125,10 +127,6 @@ def public_url(settings: Settings) -> str:
         return settings.public_url.rstrip("/")
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{settings.port}"
-
-
-async def alive(request: HttpRequest) -> Response:
-    return JSONResponse({"status": "ok"})
 
 
 async def connection_of(connection: HTTPConnection) -> Member:

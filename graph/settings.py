@@ -137,6 +137,12 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="the least of the messages to log, one of debug, info, warning, error"
     )
+    stop_delay_seconds: float = Field(
+        0, ge=0, le=300, description="seconds for which all is still served after being told to stop, 0 to 300"
+    )
+    stop_seconds: int = Field(
+        5, ge=1, le=300, description="seconds that requests under way are then given to come to their end, 1 to 300"
+    )
 
     session_days: int = Field(30, ge=1, le=3_650, description="days until one has to sign in again, 1 to 3650")
 

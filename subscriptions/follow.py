@@ -113,7 +113,12 @@ class Tail:
     @property
     def confirmed(self) -> bool:
         """Whether a moment ago no access event was unknown to us.  If not, nothing may be sent."""
-        return _now() - self._confirmed_at <= self._confirm_seconds
+        return self.unread_seconds <= self._confirm_seconds
+
+    @property
+    def unread_seconds(self) -> float:
+        """Since the log was last read, whether or not anybody follows; grows while the database is away."""
+        return _now() - self._confirmed_at
 
     async def confirmation(self) -> None:
         """Wait until `confirmed`.  Raises Stopped."""

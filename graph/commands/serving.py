@@ -1,45 +1,70 @@
-"""Serving until one is told to stop: Ctrl-C and SIGTERM end it well, in a few seconds at most."""
+"""Serving until one is told to stop: Ctrl-C and SIGTERM end it well, in a few seconds at most.
+
+    told to stop ── not ready any more, all is answered ── no new connections, sockets closed with 1012 ── the end
+                        stop_delay_seconds                    stop_seconds, for requests under way
+
+Told a second time, it waits for nobody.
+"""
 
 import asyncio
 import contextlib
 import errno
 import logging
-import signal
+import math
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import FrameType
-from typing import Final
+from typing import Final, TypeVar
 
 import uvicorn
+from starlette.applications import Starlette
 
 from graph import logs
 from graph.app import create_app, public_url
 from graph.commands.console import say
 from graph.commands.databases import make_ready, opened
 from graph.commands.failures import Failure
+from graph.health import Health
 from graph.settings import Settings, masked
 
-STOP_SECONDS: Final = 3  # for requests under way and for sockets to say goodbye; then they are cut
+S = TypeVar("S", bound="Server")
+
 BACKLOG: Final = 2048  # connections that wait to be accepted
 
 
 class Server(uvicorn.Server):
     """Says when it can be reached, and takes being told to stop for a good end."""
 
-    def __init__(self, config: uvicorn.Config, reached: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, reached: Callable[[], None], health: Health, *, delay_seconds: float
+    ) -> None:
         super().__init__(config)
         self._reached = reached
+        self._health = health
+        self._delay_seconds = delay_seconds
+        self._stops_at = math.inf  # in the clock of time.monotonic
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._reached()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A second Ctrl-C does not wait for anybody."""
         # Uvicorn's own would raise the signal again at the end, and the exit code would speak of a failure.
-        self.force_exit = self.should_exit and sig == signal.SIGINT
-        self.should_exit = True
+        if self._health.stopping:
+            self.should_exit = self.force_exit = True
+        else:
+            self.stop()
+
+    def stop(self) -> None:
+        """Readiness goes first, so that proxies send people elsewhere while they are still answered here."""
+        self._health.stop()
+        self._stops_at = time.monotonic() + self._delay_seconds
+
+    async def on_tick(self, counter: int) -> bool:
+        """Asked ten times a second whether this is the end."""
+        return await super().on_tick(counter) or time.monotonic() >= self._stops_at
 
 
 def run(settings: Settings) -> None:
@@ -59,15 +84,16 @@ def _tell(settings: Settings) -> None:
     say("Ctrl-C ends it.")
 
 
-def config_for(settings: Settings) -> uvicorn.Config:
+def config_for(app: Starlette, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(settings),
+        app,
         log_config=None,
-        log_level="debug" if settings.log_level == "debug" else "warning",
-        access_log=settings.log_level == "debug",
+        # It tells of every socket with its whole address, and every frame: with tokens, e-mail addresses and texts.
+        log_level="warning",
+        access_log=False,
         lifespan="on",
         backlog=BACKLOG,
-        timeout_graceful_shutdown=STOP_SECONDS,
+        timeout_graceful_shutdown=settings.stop_seconds,
         ws_max_size=settings.body_bytes_limit,  # a message may hold what a request may
     )
 
@@ -79,7 +105,12 @@ def serve(settings: Settings, sockets: list[socket.socket], reached: Callable[[]
     """
     configure_logs(settings)
     asyncio.run(_try(settings))
-    Server(config_for(settings), reached).run(sockets)
+    server_for(Server, settings, reached).run(sockets)
+
+
+def server_for(kind: type[S], settings: Settings, reached: Callable[[], None]) -> S:
+    app = create_app(settings)
+    return kind(config_for(app, settings), reached, app.state.health, delay_seconds=settings.stop_delay_seconds)
 
 
 class PrivateServer(Server):
@@ -93,7 +124,7 @@ class PrivateServer(Server):
 async def served(settings: Settings, sockets: list[socket.socket]) -> AsyncIterator[None]:
     """Serve a database that is ready for the time of the block."""
     reached = asyncio.Event()
-    server = PrivateServer(config_for(settings), reached.set)
+    server = server_for(PrivateServer, settings, reached.set)
     serving = asyncio.create_task(server.serve(sockets))
     waiting = asyncio.create_task(reached.wait())
     await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)

@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
 import pytest
+from httpx2 import ASGITransport, AsyncClient
 from starlette.applications import Starlette
 
 from graph.app import create_app, public_url, trimmed
@@ -506,18 +506,10 @@ async def test_who_joins_sees_what_is_written_from_then_on_without_a_new_socket(
 # The process --------------------------------------------------------------------------------------------------------
 
 
-async def test_who_watches_over_it_learns_that_it_is_alive(site: Site) -> None:
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request"}
-
-    scope = {"type": "http", "method": "GET", "path": "/healthz", "headers": [], "query_string": b"", "root_path": ""}
-    await site.app(scope, receive, send)
-    assert (sent[0]["status"], orjson.loads(sent[1]["body"])) == (200, {"status": "ok"})
+async def test_who_watches_over_it_learns_that_it_lives_and_is_ready(site: Site) -> None:
+    async with AsyncClient(transport=ASGITransport(app=site.app), base_url="http://palabre.test") as client:
+        assert (await client.get("/healthz")).json() == {"status": "ok"}
+        assert (await client.get("/readyz")).json() == {"status": "ready"}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 import structlog
@@ -21,10 +21,7 @@ from graph.cli import app
 from graph.client import Stream, Unexpected
 from graph.commands.serving import closing_all, listening
 from graph.settings import Settings, option
-
-ROOT = Path(__file__).parent.parent.parent
-STOP_SECONDS = 10  # of a process that was told to stop; it promises fewer
-START_SECONDS = 60  # of a process on a busy machine
+from tests.graph.processes import ROOT, START_SECONDS, environment, free_port, running, told_to_stop
 
 Palabre = Callable[..., Any]
 
@@ -37,44 +34,6 @@ def palabre(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Palabre
         monkeypatch.delenv(name)
     yield lambda *arguments, **env: CliRunner().invoke(app, arguments, env=env)
     structlog.reset_defaults()  # they write where the command wrote
-
-
-@contextmanager
-def running(folder: Path, *arguments: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """A server as a process, and what it printed until it could be reached."""
-    command = [sys.executable, "-c", "from graph.cli import main; main()", *arguments]
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PALABRE_")} | {
-        "PYTHONPATH": str(ROOT)
-    }
-    with subprocess.Popen(
-        command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield process, read_until("Ctrl-C ends it.", process.stdout)
-        finally:
-            process.kill()
-
-
-def read_until(last: str, stream: IO[str]) -> str:
-    read = ""
-    for line in stream:
-        read += line
-        if line.startswith(last):
-            break
-    return read
-
-
-def told_to_stop(process: "subprocess.Popen[str]", by: int) -> tuple[int, str]:
-    """The exit code, and what it had to say."""
-    process.send_signal(by)
-    _, errors = process.communicate(timeout=STOP_SECONDS)
-    return process.returncode, errors
-
-
-def free_port() -> str:
-    with closing_all(listening("127.0.0.1", 0)) as sockets:
-        return str(sockets[0].getsockname()[1])
 
 
 def asked(address: str, query: str, token: str | None = None) -> Any:
@@ -239,12 +198,12 @@ def test_a_server_answers_where_it_says_and_ctrl_c_ends_it_well(tmp_path: Path) 
 
 def test_the_demo_is_made_once_and_what_people_did_to_it_stays(tmp_path: Path) -> None:
     port = free_port()
-    with running(tmp_path, "demo", "--port", port) as (process, said):
+    with running(tmp_path, "demo", "--port", port, "--stop-seconds", "1") as (process, said):
         assert said.startswith("Serving sqlite:///palabre.db with a new sample discussion.\n")
         token, post_id = found(r"^Token    (\S+)", said), found(r"^Post     (\S+)", said)
         answer = f'mutation {{ addComment(input: {{postId: "{post_id}", body: "Here I am"}}) {{ comment {{ id }} }} }}'
         answered = asked(f"http://127.0.0.1:{port}/graphql", answer, token)["addComment"]["comment"]["id"]
-        with unfinished_request(port):
+        with unfinished_request(port):  # for which it does not wait longer than it was told
             assert told_to_stop(process, signal.SIGTERM) == (0, "Made palabre.db.\n")
     with running(tmp_path, "demo", "--port", port) as (process, said):
         assert said.startswith("Serving sqlite:///palabre.db with the sample discussion that was there, as it is.\n")
@@ -275,10 +234,7 @@ def unfinished_request(port: str) -> Iterator[None]:
 
 def test_a_demo_that_is_killed_while_it_is_made_is_made_by_the_next(tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, "demo", "--port", free_port()]
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PALABRE_")} | {
-        "PYTHONPATH": str(ROOT)
-    }
-    killed = subprocess.run(command, cwd=tmp_path, env=env, check=False, capture_output=True)
+    killed = subprocess.run(command, cwd=tmp_path, env=environment(), check=False, capture_output=True)
     assert killed.returncode == -signal.SIGKILL
     assert (tmp_path / "palabre.db").exists()
     with running(tmp_path, "demo", "--port", free_port()) as (_, said):
