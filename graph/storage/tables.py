@@ -87,7 +87,23 @@ communities = sa.Table(
     words("description", nullable=True),
     words("visibility", default="PUBLIC"),  # PUBLIC, PRIVATE
     number("created_at"),
+    words("joining", default="OPEN"),  # OPEN, REQUEST, INVITATION
+    words("posting", default="MEMBERS"),  # MEMBERS, MODERATORS
+    number("revision", default=1),  # of the settings
+    number("archived_at", nullable=True),  # null: people write in it
+    # Counted in SQL, in the transaction that changes what is counted, this row locked first.
+    number("member_count", default=0),
+    number("post_count", default=0),  # published ones
     sa.UniqueConstraint("slug"),
+)
+
+# Every slug that a community has or had: it leads there, and is nobody else's.
+community_slugs = sa.Table(
+    "community_slugs",
+    metadata,
+    sa.Column("slug", Words, primary_key=True),
+    reference("community_id", "communities", index=True),
+    number("created_at"),
 )
 
 memberships = sa.Table(
@@ -98,7 +114,77 @@ memberships = sa.Table(
     reference("user_id", "users", index=True),
     words("role", default="MEMBER"),  # in this community: MEMBER, MODERATOR, ADMIN
     number("created_at"),
+    number("rank", default=2),  # of the role: admins 0, moderators 1, members 2
     sa.UniqueConstraint("community_id", "user_id"),
+    sa.Index("memberships_community_id_created_at_id_index", "community_id", "created_at", "id"),
+    sa.Index("memberships_community_id_rank_created_at_id_index", "community_id", "rank", "created_at", "id"),
+    sa.Index("memberships_user_id_created_at_id_index", "user_id", "created_at", "id"),
+)
+
+# To one person, or a link for whoever has its code.
+open_invitation = sa.text("state = 'OPEN'")
+community_invitations = sa.Table(
+    "community_invitations",
+    metadata,
+    key(),
+    reference("community_id", "communities"),
+    reference("user_id", "users", nullable=True),  # null: a link
+    reference("inviter_id", "users"),
+    words("state", default="OPEN"),  # OPEN, ACCEPTED, DECLINED, REVOKED
+    sa.Column("code_hash", Bytes, nullable=True),  # SHA-256 of a link's code
+    number("uses", default=0),  # of a link
+    number("uses_limit", nullable=True),  # null: any number
+    number("created_at"),
+    number("expires_at", nullable=True),  # null: never
+    sa.UniqueConstraint("code_hash"),
+    sa.Index(
+        "community_invitations_community_id_user_id_open_index",
+        "community_id",
+        "user_id",
+        unique=True,
+        sqlite_where=open_invitation,
+        postgresql_where=open_invitation,
+    ),
+    sa.Index(
+        "community_invitations_community_id_state_created_at_id_index", "community_id", "state", "created_at", "id"
+    ),
+    sa.Index("community_invitations_user_id_state_created_at_id_index", "user_id", "state", "created_at", "id"),
+)
+
+pending_request = sa.text("state = 'PENDING'")
+community_requests = sa.Table(
+    "community_requests",
+    metadata,
+    key(),
+    reference("community_id", "communities"),
+    reference("user_id", "users"),
+    words("message", nullable=True),
+    words("state", default="PENDING"),  # PENDING, APPROVED, DECLINED, WITHDRAWN
+    number("created_at"),
+    number("decided_at", nullable=True),
+    sa.Index(
+        "community_requests_community_id_user_id_pending_index",
+        "community_id",
+        "user_id",
+        unique=True,
+        sqlite_where=pending_request,
+        postgresql_where=pending_request,
+    ),
+    sa.Index("community_requests_community_id_state_created_at_id_index", "community_id", "state", "created_at", "id"),
+    sa.Index("community_requests_user_id_state_created_at_id_index", "user_id", "state", "created_at", "id"),
+)
+
+community_bans = sa.Table(
+    "community_bans",
+    metadata,
+    key(),
+    reference("community_id", "communities"),
+    reference("user_id", "users", index=True),
+    words("reason", nullable=True),
+    reference("banned_by_id", "users"),
+    number("created_at"),
+    sa.UniqueConstraint("community_id", "user_id"),
+    sa.Index("community_bans_community_id_created_at_id_index", "community_id", "created_at", "id"),
 )
 
 posts = sa.Table(
@@ -130,6 +216,7 @@ posts = sa.Table(
     sa.Index("posts_state_published_at_id_index", "state", "published_at", "id"),
     sa.Index("posts_community_id_state_published_at_id_index", "community_id", "state", "published_at", "id"),
     sa.Index("posts_state_last_activity_at_id_index", "state", "last_activity_at", "id"),
+    sa.Index("posts_community_id_state_last_activity_at_id_index", "community_id", "state", "last_activity_at", "id"),
     sa.Index("posts_author_id_state_published_at_id_index", "author_id", "state", "published_at", "id"),
 )
 
