@@ -3,22 +3,23 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 from starlette.applications import Starlette
-from starlette.requests import HTTPConnection
 from starlette.routing import Route, WebSocketRoute
-from strawberry.exceptions import ConnectionRejectionError
 
 from graph.change import Changes, forget_keys
 from graph.context import Services
-from graph.endpoint import HttpEndpoint, Unacceptable, bearer, viewer_from
+from graph.credentials import Credentials
+from graph.endpoint import HttpEndpoint
 from graph.execution.answers import Engine
 from graph.execution.guard import Limits
+from graph.handshakes import admit, connection_of
 from graph.health import Health
-from graph.live import LiveDoor, Member
-from graph.phrases import language_wanted
+from graph.live import LiveDoor
+from graph.origins import Origins
+from graph.requests import BodyLimits
 from graph.schema import schema
 from graph.settings import Settings
 from graph.storage.database import Storage
@@ -80,14 +81,15 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = now) -> Starlet
             discreet=settings.production,
         ),
     )
+    credentials = Credentials.of(services, Origins(services.public_url, settings.allowed_origins))
     door = LiveDoor(engine, services)
     tail = Tail(storage, broker, door.on_access)
     sockets = SocketEndpoint(
         schema,
         session.Services(tail, Fanout(), door, settings.live_heartbeat_seconds),
-        context_of=connection_of,
-        admit=lambda member: admit(member, services),
-        allowed_origins=settings.allowed_origins,
+        context_of=lambda connection: connection_of(connection, credentials),
+        admit=lambda member: admit(member, credentials),
+        allowed_origins=credentials.origins.all,
     )
 
     health = Health(storage, lambda: tail.unread_seconds)
@@ -110,7 +112,10 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = now) -> Starlet
 
     app = Starlette(
         routes=[
-            Route("/graphql", HttpEndpoint(engine, services, body_bytes_limit=settings.body_bytes_limit)),
+            Route(
+                "/graphql",
+                HttpEndpoint(engine, credentials, BodyLimits(settings.body_bytes_limit, settings.body_seconds)),
+            ),
             WebSocketRoute("/graphql", sockets),
             *health.routes(),
         ],
@@ -127,26 +132,6 @@ def public_url(settings: Settings) -> str:
         return settings.public_url.rstrip("/")
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{settings.port}"
-
-
-async def connection_of(connection: HTTPConnection) -> Member:
-    """A socket's context; a token may come with the handshake already."""
-    language = language_wanted(connection.headers.get("accept-language", ""))
-    with suppress(Unacceptable):
-        return Member(secret=bearer(connection.headers.get("authorization")), language=language)
-    return Member(secret="", language=language)
-
-
-async def admit(member: Member, services: Services) -> None:
-    """Settle who the connection is, by `connection_init.payload.authorization` or the handshake's header."""
-    given = (member.connection_params or {}).get("authorization")
-    try:
-        if given is not None:
-            member.secret = bearer(str(given))
-        viewer = await viewer_from(None if member.secret is None else f"Bearer {member.secret}", services)
-    except Unacceptable as wrong:
-        raise ConnectionRejectionError from wrong
-    member.viewer = viewer.speaking(member.language)
 
 
 async def keep_log(settings: Settings, storage: Storage, clock: Callable[[], int]) -> None:

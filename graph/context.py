@@ -10,6 +10,7 @@ from strawberry.dataloader import DataLoader
 
 from graph.audience import VISITOR, Audience
 from graph.change import KEY_LIMIT, Action, Changes, Key
+from graph.cookies import CookieOutlet
 from graph.errors import UserError, user_error
 from graph.execution.fields import Asking, Batched, NoEntity, all_columns
 from graph.phrases import phrase
@@ -52,6 +53,7 @@ class Context:
     _asking: Asking | None = None
     _loaders: dict[object, "DataLoader[Row, Any]"] = field(default_factory=dict)
     connection_params: Mapping[str, object] | None = None
+    cookie: CookieOutlet = field(default_factory=CookieOutlet)  # by itself closed, as over a socket
 
     @property
     def asking(self) -> Asking:

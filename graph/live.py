@@ -211,6 +211,7 @@ class Member:
 
     viewer: Viewer = field(default_factory=Viewer)
     secret: str | None = None
+    by_cookie: bool = False  # whether the browser added the secret by itself
     language: str | None = None  # that the handshake asks for
     connection_params: Mapping[str, object] | None = None
 

@@ -149,6 +149,9 @@ class Settings(BaseSettings):
     body_bytes_limit: int = Field(
         1_048_576, ge=1_024, le=1 << 30, description="bytes of one HTTP request, 1024 to 1073741824"
     )
+    body_seconds: float = Field(
+        30, gt=0, le=3_600, description="seconds within which the body of one HTTP request must come, up to 3600"
+    )
     operation_bytes: int = Field(
         100_000, ge=1_000, le=10_000_000, description="bytes of one GraphQL document, 1000 to 10000000"
     )

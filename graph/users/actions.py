@@ -71,16 +71,26 @@ async def sign_in(
     expires_at: int,
     device: str | None = None,
     stronger_hash: str | None = None,
+    replaced_id: int | None = None,
 ) -> int:
     """Begin a session for somebody whose password was compared with `checked_hash`; gives its id.
 
-    Raises SignInFirst when the password was changed meanwhile.  `stronger_hash` takes the place of the former.
+    Raises SignInFirst when the password was changed meanwhile.  `stronger_hash` takes the place of the former.  The
+    session `replaced_id`, of whoever was signed in before, ends.
     """
     if await store.password_hash_of(change, user_id, lock=True) != checked_hash:
         raise wrong_words()
     if stronger_hash is not None:
         await store.change_user(change, user_id, password_hash=stronger_hash)
+    if replaced_id is not None:
+        await _end_if_it_lasts(change, replaced_id)
     return await _add_token(change, user_id, "SESSION", rules.clean_device(device), secret_hash, expires_at)
+
+
+async def _end_if_it_lasts(change: Change, session_id: int) -> None:
+    viewer_id = _somebody(change)
+    if await store.revoke_token(change, session_id, user_id=viewer_id, kind="SESSION", at=change.now):
+        await change.record(AccessChanged(viewer_id, session_id))
 
 
 def wrong_words() -> SignInFirst:

@@ -1,6 +1,7 @@
 """What a client may do with accounts, sessions and tokens."""
 
 from dataclasses import replace
+from enum import Enum
 from typing import Annotated
 
 import strawberry
@@ -19,6 +20,19 @@ from graph.users.authentication import authenticate, viewer_of
 from graph.users.tokens import new_secret
 from graph.users.types import ApiToken, Viewer
 
+
+@strawberry.enum(description="How the secret of a session travels.")
+class CredentialDelivery(Enum):
+    TOKEN = strawberry.enum_value(
+        "TOKEN", description="In the payload, once: for programs, and for front ends that keep it themselves."
+    )
+    COOKIE = strawberry.enum_value(
+        "COOKIE",
+        description="In a cookie that no script can read, and never in a payload: for pages of this site, and of front "
+        "ends on the same site that the operator names.  Not over a socket.",
+    )
+
+
 # --- signUp -----------------------------------------------------------------------------------------------------
 
 
@@ -36,14 +50,22 @@ class SignUpInput:
     locale: str | None = strawberry.field(
         default=None, description="The language in which Palabre shall speak to the person, such as `fr` or `pt-BR`."
     )
+    delivery: CredentialDelivery | None = strawberry.field(
+        default=None,
+        description="Begin a session at once, whose secret goes there.  Null: the account is not signed in yet.",
+    )
 
 
 @strawberry.type(description="Result of `signUp`.")
 class SignUpPayload:
     user_id: strawberry.Private[int | None]
     client_mutation_id: str | None = key_returned()
-    viewer: Viewer | None = one(
-        "user_id", lambda: Viewer, description="The new account.  It is not signed in yet: that is for `signIn`."
+    viewer: Viewer | None = one("user_id", lambda: Viewer, description="The new account.")
+    token: str | None = strawberry.field(
+        default=None, description="The secret of the session that was begun with the `delivery` `TOKEN`, shown once."
+    )
+    expires_at: Instant | None = strawberry.field(
+        default=None, description="When the session ends by itself; null where none was begun."
     )
     errors: list[UserError] = errors_field()
 
@@ -53,6 +75,8 @@ async def sign_up(info: Info, input: Annotated[SignUpInput, INPUT]) -> SignUpPay
 
     async def prepare() -> Action[int]:
         nonlocal password_hash
+        if input.delivery is CredentialDelivery.COOKIE:
+            info.context.cookie.check_open("input", "delivery")
         rules.check_password(input.password, handle=input.handle, email=input.email)
         password_hash = await passwords.hashed(input.password)
         return lambda change: actions.sign_up(
@@ -63,9 +87,37 @@ async def sign_up(info: Info, input: Annotated[SignUpInput, INPUT]) -> SignUpPay
     remembered = replace(input, password="")
     done = await prepare_and_carry_out(info, "signUp", remembered, prepare)
     done = await _checked_repetition(info.context, done, input.password, password_hash)
-    if done.value is not None:
+    payload = SignUpPayload(user_id=done.value, client_mutation_id=input.client_mutation_id, errors=done.errors)
+    if done.value is not None and input.delivery is not None:
+        payload.token, payload.expires_at = await _begin_session(info.context, done.value, input.delivery)
+    elif done.value is not None:
         await _show_account(info.context, done.value)
-    return SignUpPayload(user_id=done.value, client_mutation_id=input.client_mutation_id, errors=done.errors)
+    return payload
+
+
+async def _begin_session(
+    context: Context, user_id: int, delivery: CredentialDelivery
+) -> tuple[str | None, Instant | None]:
+    """For somebody whose password has just been compared, or chosen; gives what the payload shows of it."""
+    secret = new_secret("SESSION")
+    expires_at = context.services.now() + context.services.session_microseconds
+    checked_hash = await store.password_hash_of(context.asking.rows, user_id)
+    assert checked_hash is not None, "a password was compared"
+    replaced_id = context.viewer.token_id if context.cookie.came else None
+    await context.services.changes.run(
+        lambda change: actions.sign_in(
+            change,
+            user_id=user_id,
+            checked_hash=checked_hash,
+            secret_hash=secret.hash,
+            expires_at=expires_at,
+            replaced_id=replaced_id,
+        ),
+        audience=context.viewer.audience,
+    )
+    await context.read_anew()
+    await _become(context, await authenticate(context.asking.rows, secret.text, context.services.now()))
+    return _delivered(context, delivery, secret.text, expires_at), Instant(expires_at)
 
 
 async def _checked_repetition(
@@ -104,6 +156,11 @@ class SignInInput:
     device: str | None = strawberry.field(
         default=None, description='What the person will know the session by, such as "Firefox on Linux".'
     )
+    delivery: CredentialDelivery = strawberry.field(
+        default=CredentialDelivery.TOKEN,
+        description="Where the secret of the session goes.  Who was signed in by the cookie is signed out of that "
+        "session.",
+    )
 
 
 @strawberry.type(description="Result of `signIn`.")
@@ -113,7 +170,8 @@ class SignInPayload:
     viewer: Viewer | None = one("user_id", lambda: Viewer, description="The account that is now signed in.")
     token: str | None = strawberry.field(
         default=None,
-        description="The secret of the session, shown this once: send it as `Authorization: Bearer …`.",
+        description="The secret of the session, shown this once: send it as `Authorization: Bearer …`.  Null for "
+        "`COOKIE`.",
     )
     expires_at: Instant | None = strawberry.field(default=None, description="When the session ends by itself.")
     errors: list[UserError] = errors_field()
@@ -125,6 +183,8 @@ async def sign_in(info: Info, input: Annotated[SignInInput, INPUT]) -> SignInPay
     expires_at = context.services.now() + context.services.session_microseconds
 
     async def prepare() -> Action[int]:
+        if input.delivery is CredentialDelivery.COOKIE:
+            context.cookie.check_open("input", "delivery")
         user_id, checked_hash, stronger_hash = await _checked(context, input)
         return lambda change: actions.sign_in(
             change,
@@ -134,6 +194,7 @@ async def sign_in(info: Info, input: Annotated[SignInInput, INPUT]) -> SignInPay
             secret_hash=secret.hash,
             expires_at=expires_at,
             device=input.device,
+            replaced_id=context.viewer.token_id if context.cookie.came else None,
         )
 
     done = await prepare_and_carry_out(info, "signIn", replace(input, client_mutation_id=None), prepare)
@@ -143,10 +204,19 @@ async def sign_in(info: Info, input: Annotated[SignInInput, INPUT]) -> SignInPay
     return SignInPayload(
         user_id=context.viewer.audience.viewer_id,
         client_mutation_id=input.client_mutation_id,
-        token=secret.text,
+        token=_delivered(context, input.delivery, secret.text, expires_at),
         expires_at=Instant(expires_at),
         errors=[],
     )
+
+
+def _delivered(context: Context, delivery: CredentialDelivery, secret: str, expires_at: int) -> str | None:
+    """What of the secret the payload shows: nothing where the cookie has it."""
+    if delivery is CredentialDelivery.COOKIE:
+        context.cookie.keep(secret, expires_at)
+        return None
+    context.cookie.clear()  # its session has been replaced by this one
+    return secret
 
 
 async def _checked(context: Context, input: SignInInput) -> tuple[int, str, str | None]:
@@ -169,6 +239,8 @@ async def _credentials(context: Context, identifier: str) -> tuple[int, str | No
 async def _become(context: Context, asker: Asker | None) -> None:
     """From now on this request is somebody else's, or nobody's."""
     context.viewer = asker or Asker()
+    if asker is None:
+        context.cookie.clear()
     await context.read_anew()
 
 

@@ -15,14 +15,18 @@ from graph.phrases import language_of, language_wanted, phrase, said
 from graph.refusals import Refusal
 
 SOURCES = sorted(Path(graph.__file__).parent.rglob("*.py"))
-# Each is called with the message first.
-SPEAKING = {"phrase", "request_error", *(refusal.__name__ for refusal in Refusal.__subclasses__())}
+# Each is called with the message first, or after the status.
+SPEAKING = {"phrase", "request_error", "Unacceptable", *(refusal.__name__ for refusal in Refusal.__subclasses__())}
 
 
 def calls(path: Path) -> Iterator[ast.Call]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in SPEAKING and node.args:
+        if isinstance(node, ast.Call) and named(node) in SPEAKING and node.args:
             yield node
+
+
+def named(call: ast.Call) -> str:
+    return ast.unparse(call.func).split(".")[-1]
 
 
 def texts(path: Path) -> set[str]:
@@ -95,7 +99,7 @@ def test_any_header_is_understood_or_passed_over(header: str) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
 def test_what_is_said_to_people_is_a_pattern_and_has_a_translation(path: Path) -> None:
-    messages = [call.args[0] for call in calls(path)]
+    messages = [call.args[1 if named(call) == "Unacceptable" else 0] for call in calls(path)]
     assert [ast.unparse(message) for message in messages if isinstance(message, ast.JoinedStr)] == []
     said_here = {message.value for message in messages if isinstance(message, ast.Constant)}
     assert said_here - FRENCH.keys() == set()
