@@ -94,6 +94,35 @@ def user_error(refusal: Refusal, locale: str) -> UserError:
     raise AssertionError(f"no GraphQL type shows {refusal!r}")
 
 
+@strawberry.enum(
+    description="What `extensions.code` says of an entry in the `errors` of a response: the request is at fault, or "
+    "the server, while the refusals of what a mutation was to do are in the `errors` of its payload.  May grow.",
+)
+class RequestErrorCode(Enum):
+    VALIDATION = strawberry.enum_value(
+        "VALIDATION", description="The document, its variables or an argument cannot be accepted."
+    )
+    TOO_COMPLEX = strawberry.enum_value(
+        "TOO_COMPLEX",
+        description="The operation asks for more than is allowed: see `limit` and `actual` beside the code.",
+    )
+    ID_INVALID = strawberry.enum_value("ID_INVALID", description="A global id was never given out: see `id`.")
+    CURSOR_INVALID = strawberry.enum_value(
+        "CURSOR_INVALID", description="A cursor was never given out, or belongs to another list or stream."
+    )
+    CURSOR_EXPIRED = strawberry.enum_value(
+        "CURSOR_EXPIRED",
+        description="What came after a cursor is no longer kept: see `reason`, fetch again, and follow from `cursor`.",
+    )
+    NOT_FOUND = strawberry.enum_value(
+        "NOT_FOUND", description="What was to be followed does not exist or is not visible to the viewer."
+    )
+    UNAUTHENTICATED = strawberry.enum_value("UNAUTHENTICATED", description="The session or token has ended.")
+    INTERNAL = strawberry.enum_value(
+        "INTERNAL", description="A defect of the server: its operator finds it in the logs by `id`."
+    )
+
+
 def request_error(message: str, code: str, **extensions: object) -> GraphQLError:
-    """An error of the request itself, such as a malformed id: in `errors`, with a code in `extensions`."""
-    return GraphQLError(message, extensions={"code": code, **extensions})
+    """An error of the request itself, such as a malformed id: in `errors`, with a RequestErrorCode in `extensions`."""
+    return GraphQLError(message, extensions={"code": RequestErrorCode[code].name, **extensions})

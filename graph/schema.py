@@ -15,7 +15,7 @@ from graph.communities.mutations import CommunityMutations
 from graph.communities.queries import CommunityQueries
 from graph.communities.types import Community, CommunityMembership
 from graph.context import Info
-from graph.errors import ERROR_TYPES, request_error
+from graph.errors import ERROR_TYPES, RequestErrorCode, request_error
 from graph.execution.fields import Entity, all_columns
 from graph.nodes import Node, by_keys
 from graph.phrases import phrase
@@ -98,7 +98,7 @@ def create_schema() -> strawberry.Schema:
         Query,
         Mutation,
         Subscription,
-        types=[*ERROR_TYPES, *NODES.values(), *EVENT_TYPES],
+        types=[*ERROR_TYPES, RequestErrorCode, *NODES.values(), *EVENT_TYPES],
         config=StrawberryConfig(scalar_map=SCALARS),
     )
 

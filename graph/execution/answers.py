@@ -159,7 +159,14 @@ class Engine:
 
 def told(errors: Sequence[GraphQLError], locale: str) -> list[dict[str, Any]]:
     """Errors that are meant for the client, in its language where they are ours."""
-    return [{**error.formatted, "message": said(_message(error), locale)} for error in errors]
+    return [
+        {
+            **error.formatted,
+            "message": said(_message(error), locale),
+            "extensions": {"code": "VALIDATION", **(error.extensions or {})},
+        }
+        for error in errors
+    ]
 
 
 def _message(error: GraphQLError) -> str:
