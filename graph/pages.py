@@ -99,13 +99,12 @@ class Order:
 
     def past(self, cursor: str, *, backward: bool) -> sa.ColumnElement[bool]:
         """The condition for what comes after the place, or before it when `backward`."""
-        values = self.values(cursor)
+        bounds = zip(self.columns, self.values(cursor), strict=True)
         upward = self.descending == backward
-        alternatives = []
-        for place, (column, bound) in enumerate(zip(self.columns, values, strict=True)):
-            same = [c == v for c, v in zip(self.columns[:place], values[:place], strict=True)]
-            alternatives.append(sa.and_(*same, column > bound if upward else column < bound))
-        return sa.or_(*alternatives)
+        # Compared as rows, PostgreSQL seeks to the place and SQLite to its first column, beyond which it walks through
+        # what is equal.  For (a > x OR a = x AND b > y) both would read all that stands before.
+        here, there = sa.tuple_(*self.columns), sa.tuple_(*(sa.literal(value, column.type) for column, value in bounds))
+        return here > there if upward else here < there
 
     def clauses(self, *, backward: bool) -> list[sa.ColumnElement[Any]]:
         downward = self.descending != backward

@@ -2,19 +2,24 @@
 
 from collections.abc import Sequence
 from enum import Enum
+from typing import TYPE_CHECKING, Annotated
 
 import sqlalchemy as sa
 import strawberry
 
 from graph import pages
 from graph.access import SEE_COMMUNITY, SEE_MEMBERSHIP
-from graph.execution.fields import Asking, Columns, Entity, batched, carried, value
+from graph.execution.fields import Asking, Columns, Entity, batched, carried, later, value
 from graph.nodes import Node, global_id, one
 from graph.pages import After, Before, First, Last
+from graph.posts import feeds
 from graph.scalars import Cursor, Instant, Markdown
 from graph.storage.rows import Row, among
 from graph.storage.tables import communities, memberships
 from graph.users.types import User, UserRole
+
+if TYPE_CHECKING:
+    from graph.posts.types import PostConnection
 
 
 @strawberry.enum(description="Who may read a community.")
@@ -106,6 +111,12 @@ class Community(Node, Entity):
         load=load_members,
         entity=lambda: CommunityMembership,
         description="Who belongs to it, the oldest account first.",
+    )
+    posts: Annotated["PostConnection", strawberry.lazy("graph.posts.types")] = batched(
+        communities.c.id,
+        load=feeds.load_community_feed,
+        entity=later("graph.posts.types", "Post"),
+        description="What is published in it.",
     )
 
 

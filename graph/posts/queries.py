@@ -1,8 +1,7 @@
 """Finding posts."""
 
 from collections.abc import Sequence
-from enum import Enum
-from typing import Annotated, Final
+from typing import Annotated
 
 import sqlalchemy as sa
 import strawberry
@@ -11,22 +10,10 @@ from graph import text
 from graph.errors import request_error
 from graph.execution.fields import Asking, Columns, batched
 from graph.nodes import by_keys, key_or_error
-from graph.pages import After, Before, First, Last, Order, Page, Slice, page
+from graph.posts.feeds import load_site_feed
 from graph.posts.types import Post, PostConnection
 from graph.storage.rows import Row
 from graph.storage.tables import posts
-
-
-@strawberry.enum(description="Order of posts.  May grow.")
-class FeedSort(Enum):
-    NEWEST = strawberry.enum_value("NEWEST", description="The last published first.")
-    ACTIVE = strawberry.enum_value("ACTIVE", description="The last published or answered first.")
-
-
-ORDERS: Final = {
-    FeedSort.NEWEST: Order("posts-newest", (posts.c.published_at, posts.c.id), descending=True),
-    FeedSort.ACTIVE: Order("posts-active", (posts.c.last_activity_at, posts.c.id), descending=True),
-}
 
 
 async def load_post(
@@ -51,24 +38,6 @@ async def load_post(
     return [found for _ in owners]
 
 
-async def load_posts(
-    asking: Asking,
-    owners: Sequence[Row],
-    wanted: Columns,
-    /,
-    *,
-    sort: Annotated[FeedSort, strawberry.argument(description="Their order.")] = FeedSort.NEWEST,
-    first: First = strawberry.UNSET,
-    after: After = strawberry.UNSET,
-    last: Last = strawberry.UNSET,
-    before: Before = strawberry.UNSET,
-) -> list[Page]:
-    """Served by the indexes on (state, published_at, id) and (state, last_activity_at, id)."""
-    asked = Slice.of(first, after, last, before)
-    found = await page(asking, wanted, ORDERS[sort], asked, [posts.c.state == "PUBLISHED"])
-    return [found for _ in owners]
-
-
 @strawberry.type
 class PostQueries:
     post: Post | None = batched(
@@ -77,5 +46,7 @@ class PostQueries:
         description="One post; null where there is none or the viewer may not see it.",
     )
     posts: PostConnection = batched(
-        load=load_posts, entity=lambda: Post, description="What is published, as far as the viewer may read it."
+        load=load_site_feed,
+        entity=lambda: Post,
+        description="What is published on the whole site, in communities too, as far as the viewer may read it.",
     )
