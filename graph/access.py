@@ -102,6 +102,19 @@ class Role(Rule):
 
 
 @dataclass(frozen=True)
+class Scoped(Rule):
+    """The credential in use may be used for this."""
+
+    scope: str
+
+    def holds(self, audience: Audience, facts: Facts) -> bool:
+        return self.scope in audience.scopes
+
+    def where(self, audience: Audience) -> sa.ColumnElement[bool]:
+        return sa.true() if self.scope in audience.scopes else sa.false()
+
+
+@dataclass(frozen=True)
 class Of(Rule):
     """The row belongs to a row of another table for which a rule holds."""
 
@@ -163,7 +176,7 @@ _moderates_comment = some(_moderates_everything, Among(comments.c.community_id, 
 SEE_USER: Final = every()
 # An account, and the secrets that open it, are shown to nobody else.
 SEE_VIEWER: Final = Own(users.c.id)
-_own_token = every(Own(tokens.c.user_id), Missing(tokens.c.revoked_at))
+_own_token = every(Scoped("ACCOUNT"), Own(tokens.c.user_id), Missing(tokens.c.revoked_at))
 SEE_SESSION: Final = every(_own_token, is_(tokens.c.kind, "SESSION"))
 SEE_API_TOKEN: Final = every(_own_token, is_(tokens.c.kind, "API"))
 

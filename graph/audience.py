@@ -1,6 +1,10 @@
 """For whom something is read or done: the groups a person belongs to, and, where that matters, the person."""
 
 from dataclasses import dataclass, replace
+from typing import Final
+
+# What a credential may be used for.  Sessions have all of them, an API token those that it was made with.
+SCOPES: Final = frozenset({"READ", "WRITE", "COMMUNITIES", "ACCOUNT"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +20,8 @@ class Audience:
     member_of: frozenset[int] = frozenset()  # communities
     moderates: frozenset[int] = frozenset()  # communities, by a role in them
     locale: str = "en"
+    scopes: frozenset[str] = SCOPES  # what the credential in use allows of what the person may
+    token_id: int | None = None  # the session or API token in use
 
     @property
     def moderates_everything(self) -> bool:
@@ -26,7 +32,13 @@ class Audience:
         here = frozenset(() if community_id is None else (community_id,))
         role = self.role if self.moderates_everything else "VISITOR"
         return replace(
-            self, viewer_id=None, role=role, member_of=self.member_of & here, moderates=self.moderates & here
+            self,
+            viewer_id=None,
+            role=role,
+            member_of=self.member_of & here,
+            moderates=self.moderates & here,
+            scopes=SCOPES,  # all of them read; what else they decide on is the person's own
+            token_id=None,
         )
 
 

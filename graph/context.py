@@ -23,11 +23,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who asks: an audience, and the session or API token that says so."""
+    """Who asks: an audience, and until when the session or API token says so."""
 
     audience: Audience = VISITOR
-    token_id: int | None = None
     expires_at: int | None = None  # µs since 1970, UTC: when the session or token ends by itself
+
+    @property
+    def token_id(self) -> int | None:
+        """The session or API token in use."""
+        return self.audience.token_id
 
     def speaking(self, language: str | None) -> "Viewer":
         """The same, spoken to in the language that the request asks for; None: in that of the account."""

@@ -19,6 +19,7 @@ class ErrorCode(Enum):
     NOT_PERMITTED = strawberry.enum_value("NOT_PERMITTED", description="PermissionError: the viewer may not.")
     UNAUTHENTICATED = strawberry.enum_value("UNAUTHENTICATED", description="PermissionError: sign in first.")
     CONFLICT = strawberry.enum_value("CONFLICT", description="ConflictError.")
+    RATE_LIMITED = strawberry.enum_value("RATE_LIMITED", description="RateLimitError: too often; try again later.")
     LOCKED = strawberry.enum_value("LOCKED", description="ClosedError: the discussion takes no more answers.")
 
 
@@ -48,7 +49,10 @@ class NotFoundError(UserError):
 
 @strawberry.type(name="PermissionError", description="The viewer may not, or nobody is signed in.")
 class PermissionRefused(UserError):
-    requires: str | None = strawberry.field(default=None, description="The role that would be needed.")
+    requires: str | None = strawberry.field(
+        default=None,
+        description="The role that would be needed, or the scope that the API token lacks.",
+    )
 
 
 @strawberry.type(
@@ -64,12 +68,18 @@ class ClosedError(UserError):
     pass
 
 
+@strawberry.type(name="RateLimitError", description="Too often, or too many at once; try again later.")
+class RateLimitError(UserError):
+    retry_after_seconds: float = strawberry.field(description="How long to wait before it is tried again.")
+
+
 ERROR_TYPES: list[type[UserError]] = [
     ValidationError,
     NotFoundError,
     PermissionRefused,
     ConflictError,
     ClosedError,
+    RateLimitError,
 ]
 
 
@@ -91,6 +101,8 @@ def user_error(refusal: Refusal, locale: str) -> UserError:
             return ConflictError(code=ErrorCode.CONFLICT, **shown)
         case refusals.Closed():
             return ClosedError(code=ErrorCode.LOCKED, **shown)
+        case refusals.TooOften(retry_after_seconds=seconds):
+            return RateLimitError(code=ErrorCode.RATE_LIMITED, retry_after_seconds=seconds, **shown)
     raise AssertionError(f"no GraphQL type shows {refusal!r}")
 
 

@@ -7,7 +7,8 @@
     ├── SignInFirst      nobody is signed in, or not with these words
     ├── Conflict         somebody changed it first, or the idempotency key stands for another input
     ├── Taken            the name belongs to somebody already
-    └── Closed           the discussion takes no more answers
+    ├── Closed           the discussion takes no more answers
+    └── TooOften         this was tried too often, or too many want it at once; says when to try again
 
 A refusal is an answer, not a crash: rules and actions raise it, `graph.errors` shows it.  Whatever else escapes
 is a defect of ours.  `path` leads from the argument down to the input at fault; empty when none is.
@@ -59,3 +60,8 @@ class Taken(Refusal):
 @dataclass(eq=False)
 class Closed(Refusal):
     pass
+
+
+@dataclass(eq=False)
+class TooOften(Refusal):
+    retry_after_seconds: float = 1.0

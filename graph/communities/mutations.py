@@ -12,7 +12,7 @@ from graph.context import CarriedOut, Context, Info, carry_out
 from graph.errors import UserError
 from graph.nodes import global_id_or_none, one
 from graph.scalars import Markdown
-from graph.users.authentication import viewer_of
+from graph.users.authentication import as_now
 from graph.users.types import UserRole
 
 
@@ -164,10 +164,7 @@ async def _carry_out(info: Info, mutation: str, given: Any, action: Callable[...
 
 
 async def _see_anew(context: Context) -> None:
-    viewer_id = context.viewer.audience.viewer_id
-    assert viewer_id is not None, "nobody acted"
-    viewer = await viewer_of(context.asking.rows, viewer_id, context.viewer.token_id)
-    assert viewer is not None, "who acted is gone"
+    viewer = await as_now(context.asking.rows, context.viewer)
     if viewer != context.viewer:
         context.viewer = viewer
         await context.read_anew()

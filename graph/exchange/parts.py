@@ -14,7 +14,7 @@ from graph.exchange.rules import Node, Person, show
 from graph.posts import store as post_store
 from graph.posts.rules import free_slug
 from graph.storage.rows import Rows
-from graph.storage.tables import comments, pingbacks, users
+from graph.storage.tables import comments, former_handles, pingbacks, users
 from graph.text import slug
 from graph.users.rules import email_key
 from subscriptions import log
@@ -74,7 +74,9 @@ async def bring_people(rows: Rows, source: str, people: Sequence[Person], now: i
     here = await store.origins_of(rows, source, "user", [person.key for person in people])
     new = [person for person in people if person.key not in here]
     wanted = {handle for person in new for handle in rules.handles_for(person)}
-    handles = rules.free_handles(new, await store.taken(rows, users.c.handle_key, sorted(wanted)))
+    taken = await store.taken(rows, users.c.handle_key, sorted(wanted))
+    taken |= await store.taken(rows, former_handles.c.handle_key, sorted(wanted))
+    handles = rules.free_handles(new, taken)
     keys = {email_key(person.email) for person in new if person.email}
     emails = rules.free_emails(new, await store.taken(rows, users.c.email_key, sorted(keys)))
     ids = await store.add_people(rows, [_user(person, handles, emails, now) for person in new])

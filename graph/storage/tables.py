@@ -58,6 +58,10 @@ users = sa.Table(
     words("email_key", nullable=True),  # folded: what must be unique
     words("password_hash", nullable=True),  # Argon2id; null: cannot sign in with a password
     number("created_at"),
+    number("email_confirmed_at", nullable=True),  # null: nobody has shown that mail to it arrives
+    number("deactivated_at", nullable=True),  # null: the account is in use
+    number("returns_until", nullable=True),  # of one that its owner has deactivated: signing in takes it up again
+    number("renamed_at", nullable=True),  # when the person last took another handle
     sa.UniqueConstraint("handle_key"),
     sa.UniqueConstraint("email_key"),
 )
@@ -75,7 +79,19 @@ tokens = sa.Table(
     number("last_used_at"),
     number("expires_at", nullable=True),  # null: never
     number("revoked_at", nullable=True),
+    words("scopes", default="ACCOUNT COMMUNITIES READ WRITE"),  # of API tokens; sessions may do everything
     sa.UniqueConstraint("secret_hash"),
+)
+
+# Handles that people had before: they lead to the person for good, and nobody else gets them.
+former_handles = sa.Table(
+    "former_handles",
+    metadata,
+    key(),
+    reference("user_id", "users", index=True),
+    words("handle_key"),
+    number("left_at"),
+    sa.UniqueConstraint("handle_key"),
 )
 
 communities = sa.Table(

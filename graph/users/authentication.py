@@ -1,8 +1,9 @@
 """Who asks: from a secret, or a person, to the viewer that everything else is decided for."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from graph.audience import Audience
+from graph.audience import SCOPES, Audience
 from graph.context import Viewer
 from graph.phrases import language_of
 from graph.storage.rows import Row, Rows
@@ -20,17 +21,28 @@ async def authenticate(rows: Rows, secret: str, now: int) -> Viewer | None:
     found = await store.standing_by_secret(rows, hash_of(secret), now)
     if not found:
         return None
-    token_id, expires_at = found[0][:2]
-    return Viewer(_audience([row[2:] for row in found]), token_id, expires_at)
+    token_id, kind, scopes, expires_at, _ = found[0][:5]
+    allowed = SCOPES if kind == "SESSION" else SCOPES & frozenset(scopes.split())
+    return Viewer(_audience([row[5:] for row in found], allowed, token_id), expires_at)
 
 
-async def viewer_of(rows: Rows, user_id: int, token_id: int | None = None) -> Viewer | None:
-    """The person as a viewer; None when there is no such person."""
+async def viewer_of(rows: Rows, user_id: int) -> Viewer | None:
+    """The person as a viewer who may use all that they are; None when there is no such person."""
     found = await store.standing_of(rows, user_id)
-    return Viewer(_audience(found), token_id) if found else None
+    return Viewer(_audience(found, SCOPES, None)) if found else None
 
 
-def _audience(standing: Sequence[Row]) -> Audience:
+async def as_now(rows: Rows, viewer: Viewer) -> Viewer:
+    """The same viewer with the roles and memberships of now; unchanged where nobody is signed in."""
+    asking = viewer.audience
+    found = [] if asking.viewer_id is None else await store.standing_of(rows, asking.viewer_id)
+    if not found:
+        return viewer
+    audience = _audience(found, asking.scopes, asking.token_id)
+    return Viewer(replace(audience, locale=asking.locale), viewer.expires_at)
+
+
+def _audience(standing: Sequence[Row], scopes: frozenset[str], token_id: int | None) -> Audience:
     user_id, role, locale = standing[0][:3]
     return Audience(
         viewer_id=user_id,
@@ -38,4 +50,6 @@ def _audience(standing: Sequence[Row]) -> Audience:
         member_of=frozenset(community for *_, community, _ in standing if community is not None),
         moderates=frozenset(community for *_, community, there in standing if there in ("MODERATOR", "ADMIN")),
         locale=language_of(locale),
+        scopes=scopes,
+        token_id=token_id,
     )

@@ -73,7 +73,7 @@ class SignUpPayload:
 async def sign_up(info: Info, input: Annotated[SignUpInput, INPUT]) -> SignUpPayload:
     password_hash = ""
 
-    async def prepare() -> Action[int]:
+    async def prepare() -> Action[int | None]:
         nonlocal password_hash
         if input.delivery is CredentialDelivery.COOKIE:
             info.context.cookie.check_open("input", "delivery")
@@ -121,8 +121,8 @@ async def _begin_session(
 
 
 async def _checked_repetition(
-    context: Context, done: CarriedOut[int], password: str, password_hash: str
-) -> CarriedOut[int]:
+    context: Context, done: CarriedOut[int | None], password: str, password_hash: str
+) -> CarriedOut[int | None]:
     """A repetition under the same key with another password is another input: it is shown nothing."""
     if done.value is None:
         return done

@@ -11,7 +11,7 @@ from graph.execution.fields import Asking, Columns, batched
 from graph.nodes import key_or_error
 from graph.storage.rows import Row
 from graph.storage.tables import users
-from graph.users import rules
+from graph.users import rules, store
 from graph.users.types import User, Viewer
 
 
@@ -38,7 +38,7 @@ async def load_user(
         mine = users.c.id == key_or_error(id, "User")
     else:
         assert handle is not None
-        mine = users.c.handle_key == rules.handle_key(handle)
+        mine = store.called(rules.handle_key(handle))
     found = await _first(asking, wanted, mine)
     return [found for _ in owners]
 

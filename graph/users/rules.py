@@ -2,11 +2,13 @@
 
 import re
 import unicodedata
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from graph import text
+from graph.audience import SCOPES
 from graph.phrases import Phrase, phrase
-from graph.refusals import Invalid
+from graph.refusals import Invalid, NotPermitted, TooOften
 
 HANDLE_SHORTEST: Final = 2  # characters
 HANDLE_LIMIT: Final = 30  # characters
@@ -18,6 +20,11 @@ PASSWORD_SHORTEST: Final = 8  # characters: NIST SP 800-63B, 5.1.1.2, which advi
 PASSWORD_LIMIT: Final = 200  # characters
 TOKEN_NAME_LIMIT: Final = 100  # characters, of what a token is for and of a device
 LOCALE_LIMIT: Final = 35  # characters: RFC 5646, 4.4.1
+MICROSECONDS: Final = 1_000_000
+DAY: Final = 24 * 3600 * MICROSECONDS
+RENAME_DAYS: Final = 7  # between two changes of a handle: mentions and links are to stay readable
+FORMER_HANDLES_LIMIT: Final = 10  # of one person: nobody else ever gets them
+RETURN_DAYS: Final = 30  # within which signing in takes a deactivated account up again
 
 # They would be taken for the site's own voice, or for places in addresses.
 _RESERVED: Final = """
@@ -31,6 +38,18 @@ BESIDE_LETTERS: Final = "_-."
 # Letters and marks that show nothing: two handles would look the same.
 INVISIBLE: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+_OTHERWISE_NAMED: Final = {"IDEOGRAPHIC": "CJK", "KATAKANA-HIRAGANA": "KATAKANA"}
+_WRITTEN_TOGETHER: Final = tuple(
+    frozenset({"LATIN", "CJK", *others}) for others in (("HIRAGANA", "KATAKANA"), ("BOPOMOFO",), ("HANGUL",))
+)
+# Letters of folded handles that look like Latin ones, as small letters and as capitals, after confusables.txt of
+# UTS #39.  Within one script nothing is compared: rn and m only look alike in a hurry.
+_LOOKING_ALIKE: Final = (
+    ("acdehijlopqrsvwxy", "асԁеһіјӏорԛгѕѵԝху"),
+    ("abehijkmopcstxy", "авеніјкморсѕтху"),
+    ("ayikvoptu", "αγικνορτυ"),
+    ("abezhikmnoptyx", "αβεζηικμνορτυχ"),
 )
 # They turn the direction of the text that follows.
 TURNING: Final = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -50,7 +69,9 @@ def clean_handle(given: str, *, reserved: bool = False) -> str:
         raise Invalid("A handle consists of letters, digits, `_`, `-` and `.`.", path)
     if not _begins_a_word(handle[0]) or handle.endswith("."):
         raise Invalid("A handle begins with a letter or a digit, and does not end with a full stop.", path)
-    if not reserved and _bare(handle_key(handle)) in RESERVED_HANDLES:
+    if not _is_of_one_script(handle_key(handle)):
+        raise Invalid("A handle is written in one script: letters of two look alike.", path)
+    if not reserved and any(_bare(key) in RESERVED_HANDLES for key in look_alikes(handle_key(handle))):
         raise Invalid("This handle is kept for the site itself.", path)
     return handle
 
@@ -58,6 +79,22 @@ def clean_handle(given: str, *, reserved: bool = False) -> str:
 def handle_key(handle: str) -> str:
     """What is the same in all spellings of a handle; for any text, also one that is no handle."""
     return text.fold(text.clean(handle))
+
+
+def look_alikes(handle_key: str) -> frozenset[str]:
+    """The keys of handles in other scripts that look like this one, and its own."""
+    return frozenset({handle_key, *_in_other_scripts(handle_key)})
+
+
+def check_rename(renamed_at: int | None, former: int, now: int) -> None:
+    """Raises TooOften within a week of the last time, and Invalid for who left `former` handles already."""
+    wait = 0 if renamed_at is None else renamed_at + RENAME_DAYS * DAY - now
+    if wait > 0:
+        message = phrase("A handle can be changed once in {days} days.", days=RENAME_DAYS)
+        raise TooOften(message, ("input", "handle"), retry_after_seconds=wait / MICROSECONDS)
+    if former >= FORMER_HANDLES_LIMIT:
+        message = phrase("You keep {limit} former handles: take one of them.", limit=FORMER_HANDLES_LIMIT)
+        raise Invalid(message, ("input", "handle"), limit=FORMER_HANDLES_LIMIT, actual=former)
 
 
 def clean_display_name(given: str) -> str:
@@ -120,6 +157,30 @@ def clean_device(given: str | None) -> str | None:
     return " ".join(text.clean(given or "").split())[:TOKEN_NAME_LIMIT] or None
 
 
+def may_sign_in(deactivated_at: int | None, returns_until: int | None, now: int) -> bool:
+    """Whether the account is in use, or its owner may still come back to it.  All in µs since 1970."""
+    return deactivated_at is None or (returns_until is not None and now < returns_until)
+
+
+def clean_scopes(asked: Collection[str] | None, own: Collection[str]) -> frozenset[str]:
+    """What a new token may do; as much as the credential that makes it, where nothing is asked.
+
+    Who may do anything may also see: READ is always among them.  Raises NotPermitted for more than `own`.
+    """
+    scopes = SCOPES & (frozenset(own) if asked is None else {"READ", *asked})
+    missing = sorted(scopes - frozenset(own))
+    if missing:
+        raise NotPermitted("A token makes none that may do more than itself.", ("input", "scopes"), missing[0])
+    return scopes
+
+
+def clean_end(asked: int | None, end_of_maker: int | None) -> int | None:
+    """When a new token ends: no later than the token that makes it.  Raises Invalid.  All in µs since 1970."""
+    if asked is not None and end_of_maker is not None and asked > end_of_maker:
+        raise Invalid("A token makes none that lives longer than itself.", ("input", "expiresAt"))
+    return end_of_maker if asked is None else asked
+
+
 def check_expiry(expires_at: int | None, now: int) -> None:
     """Raises Invalid for a token that would never be valid.  Both in µs since 1970."""
     if expires_at is not None and expires_at <= now:
@@ -131,6 +192,26 @@ def _in_a_handle(character: str) -> bool:
         return False
     category = unicodedata.category(character)
     return category[0] in "LM" or category == "Nd" or character in BESIDE_LETTERS
+
+
+def _is_of_one_script(key: str) -> bool:
+    """Or of scripts that one language is written in together: "highly restrictive" in UTS #39, 5.2."""
+    scripts = {_script(character) for character in key if unicodedata.category(character)[0] == "L"}
+    return len(scripts) <= 1 or any(scripts <= together for together in _WRITTEN_TOGETHER)
+
+
+def _script(letter: str) -> str:
+    # Python has no table of scripts, but names of letters begin with theirs.
+    word = unicodedata.name(letter, "").partition(" ")[0]
+    return _OTHERWISE_NAMED.get(word, word)
+
+
+def _in_other_scripts(key: str) -> Iterator[str]:
+    letters = {character for character in key if character.isalpha()}
+    for pair in _LOOKING_ALIKE:
+        for ours, theirs in (pair, pair[::-1]):
+            if letters and letters <= set(ours):
+                yield key.translate(str.maketrans(ours, theirs))
 
 
 def _begins_a_word(character: str) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph.access import RULES, All, Among, Facts, Is, Missing, Of, Own, Rule, Some, every, is_, some
-from graph.audience import VISITOR, Audience
+from graph.audience import SCOPES, VISITOR, Audience
 from graph.storage.database import Storage
 from graph.storage.tables import comments, communities, memberships, posts, revisions, tokens, users
 
@@ -119,6 +119,7 @@ audiences = st.builds(
     role=st.sampled_from(["VISITOR", "MEMBER", "MODERATOR", "ADMIN"]),
     member_of=st.frozensets(st.sampled_from(COMMUNITIES)),
     moderates=st.frozensets(st.sampled_from(COMMUNITIES)),
+    scopes=st.frozensets(st.sampled_from(sorted(SCOPES))),
 )
 
 

@@ -27,6 +27,12 @@ SHOWN: list[tuple[Refusal, str, str, dict[str, Any]]] = [
     (refusals.SignInFirst("no", ("input", "a")), "PermissionError", "UNAUTHENTICATED", {"requires": None}),
     (refusals.Conflict("no", ("input", "a")), "ConflictError", "CONFLICT", {}),
     (refusals.Closed("no", ("input", "a")), "ClosedError", "LOCKED", {}),
+    (
+        refusals.TooOften("no", ("input", "a"), retry_after_seconds=1.5),
+        "RateLimitError",
+        "RATE_LIMITED",
+        {"retry_after_seconds": 1.5},
+    ),
 ]
 
 

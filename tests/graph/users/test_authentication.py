@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from graph.audience import Audience
+from graph.audience import SCOPES, Audience
 from graph.communities import actions as community_actions
 from graph.context import Viewer
 from graph.users import actions
@@ -37,8 +37,9 @@ async def test_a_secret_tells_who_asks_and_what_they_belong_to(site: Any) -> Non
             member_of=frozenset({first, second}),
             moderates=frozenset({second}),
             locale="en",
-        ),
-        token_id,
+            scopes=SCOPES,
+            token_id=token_id,
+        )
     )
 
 

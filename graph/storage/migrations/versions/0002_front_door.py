@@ -13,7 +13,27 @@ BYTES = sa.LargeBinary()
 
 
 def upgrade() -> None:
+    accounts()
     communities()
+
+
+def accounts() -> None:
+    for name in ("email_confirmed_at", "deactivated_at", "returns_until", "renamed_at"):
+        op.add_column("users", sa.Column(name, NUMBER, nullable=True))
+    # Tokens that are there already go on doing what they did.
+    everything = "ACCOUNT COMMUNITIES READ WRITE"
+    op.add_column("tokens", sa.Column("scopes", WORDS, nullable=False, server_default=everything))
+    op.create_table(
+        "former_handles",
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
+        sa.Column("user_id", KEY, nullable=False),
+        sa.Column("handle_key", WORDS, nullable=False),
+        sa.Column("left_at", NUMBER, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="former_handles_pkey"),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="former_handles_user_id_fkey"),
+        sa.UniqueConstraint("handle_key", name="former_handles_handle_key_key"),
+    )
+    op.create_index("former_handles_user_id_index", "former_handles", ["user_id"])
 
 
 def communities() -> None:
