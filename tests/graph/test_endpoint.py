@@ -1,8 +1,7 @@
 """GraphQL over HTTP: whatever bytes come in, a response that says what was wrong goes out, and never a 500."""
 
 import secrets
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,24 +9,18 @@ import orjson
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from structlog.testing import capture_logs
 
 from graph import text
-from graph.app import create_app
 from graph.audience import Audience
 from graph.change import Changes
 from graph.endpoint import HttpEndpoint
 from graph.ids import global_id
 from graph.logs import configure
-from graph.posts import actions as post_actions
-from graph.posts import rules as post_rules
-from graph.settings import settings_from
-from graph.users import actions as user_actions
 from graph.users.store import change_user
-from graph.users.tokens import new_secret
+from tests.graph.doors import Door, Response, opened
 
 JSON = "application/json; charset=utf-8"
 GRAPHQL_RESPONSE = "application/graphql-response+json; charset=utf-8"
@@ -36,102 +29,10 @@ BODY_LIMIT = 20_000  # bytes
 MUTATION = 'mutation { deletePost(input: {id: "UG9zdDox"}) { deletedId errors { code } } }'
 
 
-@dataclass
-class Response:
-    status: int
-    headers: dict[str, str]
-    content: bytes
-    unread: int = 0  # chunks of the body that nobody asked for
-
-    @property
-    def body(self) -> Any:
-        return orjson.loads(self.content)
-
-    @property
-    def messages(self) -> list[str]:
-        return [error["message"] for error in self.body["errors"]]
-
-    @property
-    def codes(self) -> list[str]:
-        return [error["extensions"]["code"] for error in self.body["errors"]]
-
-
-@dataclass
-class Door:
-    """The application as a server calls it."""
-
-    app: Starlette
-    token: str
-    post: str
-
-    async def request(
-        self,
-        method: str = "POST",
-        *,
-        query: bytes = b"",
-        headers: dict[str, str] | None = None,
-        chunks: Sequence[bytes] = (b"",),
-        cut: bool = False,
-    ) -> Response:
-        """`cut`: the client goes away before the body is whole."""
-        scope = {
-            "type": "http",
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": "/graphql",
-            "raw_path": b"/graphql",
-            "root_path": "",
-            "query_string": query,
-            "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in (headers or {}).items()],
-            "client": ("127.0.0.1", 1),
-            "server": ("127.0.0.1", 8000),
-        }
-        left = list(chunks)
-        sent: list[dict[str, Any]] = []
-
-        async def receive() -> dict[str, Any]:
-            if not left:
-                return {"type": "http.disconnect"}
-            return {"type": "http.request", "body": left.pop(0), "more_body": bool(left) or cut}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        await self.app(scope, receive, send)
-        start, *bodies = sent
-        found = {name.decode(): value.decode() for name, value in start["headers"]}
-        return Response(start["status"], found, b"".join(part.get("body", b"") for part in bodies), len(left))
-
-    async def post_body(self, body: bytes, **headers: str) -> Response:
-        return await self.request(headers={"content-type": "application/json", **headers}, chunks=[body])
-
-    async def ask(self, query: Any, variables: Any = None, **headers: str) -> Response:
-        return await self.post_body(orjson.dumps({"query": query, "variables": variables}), **headers)
-
-    async def ask_as_greg(self, query: Any, variables: Any = None) -> Response:
-        return await self.ask(query, variables, authorization=f"Bearer {self.token}")
-
-    async def get(self, **parameters: str) -> Response:
-        return await self.request("GET", query=urlencode(parameters).encode())
-
-
 @pytest.fixture
 async def door(sqlite_url: str) -> AsyncIterator[Door]:
-    app = create_app(settings_from({}, {"database_url": sqlite_url, "body_bytes_limit": BODY_LIMIT}))
-    async with app.router.lifespan_context(app):
-        changes: Changes = app.state.services.changes
-        secret = new_secret("API")
-        user_id = await changes.run(lambda change: user_actions.create_user(change, handle="greg"), audience=Audience())
-        greg = Audience(viewer_id=user_id, role="MEMBER")
-        await changes.run(
-            lambda change: user_actions.create_api_token(change, name="test", secret_hash=secret.hash), audience=greg
-        )
-        written = post_rules.written("Oui.")
-        post = await changes.run(
-            lambda change: post_actions.create_post(change, title="Noël", written=written), audience=greg
-        )
-        yield Door(app, secret.text, global_id("Post", post))
+    async with opened(database_url=sqlite_url, body_bytes_limit=BODY_LIMIT) as door:
+        yield door
 
 
 # What is answered ---------------------------------------------------------------------------------------------------
@@ -303,6 +204,117 @@ async def test_what_was_executed_is_a_success_even_where_it_failed_in_part(door:
     assert response.codes == ["ID_INVALID"]
 
 
+async def test_what_may_be_sent_is_told_to_who_asks(door: Door) -> None:
+    response = await door.request("OPTIONS")
+    assert (response.status, response.content) == (204, b"")
+    assert response.headers["allow"] == "GET, HEAD, POST, OPTIONS"
+
+
+async def test_nobody_between_us_keeps_or_guesses_at_an_answer(door: Door) -> None:
+    answers = [
+        await door.ask("{ viewer { id } }"),
+        await door.get(query="{ viewer { id } }"),
+        await door.post_body(b""),
+        await door.request("OPTIONS"),
+        await door.request("PUT"),
+        await door.ask("{ viewer { id } }", authorization="Bearer x"),
+    ]
+    for response in answers:
+        assert response.headers["cache-control"] == "no-store"
+        assert response.headers["vary"] == "Accept, Accept-Language, Authorization, Cookie, Origin"
+        assert response.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_the_operation_is_chosen_by_its_name(door: Door) -> None:
+    two = "query A { a: viewer { id } } query B { b: viewer { id } }"
+    cases = [
+        ("A", {"data": {"a": None}}),
+        ("B", {"data": {"b": None}}),
+        ("", "Must provide operation name if query contains multiple operations."),
+        (None, "Must provide operation name if query contains multiple operations."),
+        ("C", 'Unknown operation named "C".'),
+        ("a", 'Unknown operation named "a".'),
+    ]
+    for name, expected in cases:
+        body = orjson.dumps({"query": two, "operationName": name})
+        parameters = {"query": two} | ({} if name is None else {"operationName": name})
+        for response in (
+            await door.post_body(body, **NEWER),
+            await door.request("GET", query=urlencode(parameters).encode(), headers=NEWER),
+        ):
+            if isinstance(expected, dict):
+                assert (response.status, response.body) == (200, expected)
+            else:
+                assert (response.status, response.messages) == (400, [expected])
+    one = orjson.dumps({"query": "{ viewer { id } }", "operationName": ""})
+    assert (await door.post_body(one)).body == {"data": {"viewer": None}}
+
+
+async def test_what_the_specification_does_not_know_is_let_be(door: Door) -> None:
+    asked = {"query": "{ viewer { id } }", "extensions": {"a": 1}, "variables": None, "operationName": None, "id": 7}
+    assert (await door.post_body(orjson.dumps(asked))).body == {"data": {"viewer": None}}
+    response = await door.get(query="{ viewer { id } }", extensions='{"a": 1}', variables="", operationName="", id="7")
+    assert response.body == {"data": {"viewer": None}}
+    assert (await door.get(query="{ viewer { id } }", variables="null", extensions="")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("coding", "status"), [("gzip", 415), ("br, gzip", 415), ("deflate", 415), ("x", 415), ("identity", 200), ("", 200)]
+)
+async def test_a_packed_body_is_refused(door: Door, coding: str, status: int) -> None:
+    headers = {"content-type": "application/json", "content-encoding": coding}
+    response = await door.request(headers=headers, chunks=[b'{"query": "{ viewer { id } }"}'])
+    assert response.status == status
+    if status == 415:
+        assert response.messages == [f"The body is packed by {coding}; send it as it is."]
+        assert response.headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("charset", ["latin1", "utf-16", '"iso-8859-1"', "x", ""])
+async def test_json_in_another_charset_is_refused(door: Door, charset: str) -> None:
+    headers = {"content-type": f"application/json; charset={charset}"}
+    response = await door.request(headers=headers, chunks=[b'{"query": "{ viewer { id } }"}'])
+    wanted = charset.strip('"')
+    assert (response.status, response.messages) == (415, [f"The body is in {wanted}; send UTF-8."])
+
+
+# Front ends of other sites ------------------------------------------------------------------------------------------
+
+
+async def test_a_named_front_end_may_call_and_read_and_another_may_not(sqlite_url: str) -> None:
+    friend, stranger = "https://app.example.org", "https://evil.example"
+    async with opened(database_url=sqlite_url, allowed_origins=friend) as door:
+        asks = {
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "authorization,content-type",
+        }
+        allowed = await door.request("OPTIONS", headers={"origin": friend, **asks})
+        assert allowed.status == 204
+        assert {name: value for name, value in allowed.headers.items() if name.startswith("access-")} == {
+            "access-control-allow-origin": friend,
+            "access-control-allow-credentials": "true",
+            "access-control-expose-headers": "Allow, Retry-After, WWW-Authenticate",
+            "access-control-allow-methods": "GET, HEAD, POST, OPTIONS",
+            "access-control-allow-headers": "authorization,content-type",
+            "access-control-max-age": "7200",
+        }
+        refused = await door.request("OPTIONS", headers={"origin": stranger, **asks})
+        assert [name for name in refused.headers if name.startswith("access-")] == []
+
+        answers = [
+            (await door.ask("{ viewer { id } }", origin=friend), 200),
+            (await door.ask("{ viewer { id } }", origin=friend, authorization="Bearer x"), 401),
+            (await door.post_body(b"", origin=friend), 400),
+        ]
+        for response, status in answers:
+            assert (response.status, response.headers["access-control-allow-origin"]) == (status, friend)
+            assert response.headers["access-control-allow-credentials"] == "true"
+        for origin in (stranger, "null", "https://app.example.org.evil.example", "http://app.example.org"):
+            response = await door.ask("{ viewer { id } }", origin=origin)
+            assert response.status == 200
+            assert [name for name in response.headers if name.startswith("access-")] == []
+
+
 # Bodies that are none -----------------------------------------------------------------------------------------------
 
 
@@ -316,6 +328,11 @@ async def test_what_was_executed_is_a_success_even_where_it_failed_in_part(door:
         b'"query"',
         b"1",
         b'[{"query": "{ viewer { id } }"}]',
+        b'\xef\xbb\xbf{"query": "{ viewer { id } }"}',
+        b'{"query": "{ viewer { id } }", "extensions": []}',
+        b'{"query": "{ viewer { id } }", "extensions": "{}"}',
+        b'{"query": "{ viewer { id } }", "variables": NaN}',
+        b'{"query": "{ viewer { id } }", "variables": {"a": 1e999}}',
         b"\xff\xfe",
         b'{"query": "\xff"}',
         b'{"query": "\\ud800"}',
@@ -349,6 +366,8 @@ async def test_a_body_that_asks_for_nothing_is_refused_with_a_reason(door: Door,
         {"query": ""},
         {"query": "{ viewer { id } }", "variables": "{"},
         {"query": "{ viewer { id } }", "variables": "[]"},
+        {"query": "{ viewer { id } }", "extensions": "{"},
+        {"query": "{ viewer { id } }", "extensions": "1"},
     ],
 )
 async def test_an_address_that_asks_for_nothing_is_refused_with_a_reason(
@@ -357,6 +376,22 @@ async def test_an_address_that_asks_for_nothing_is_refused_with_a_reason(
     response = await door.get(**parameters)
     assert response.status == 400
     assert response.messages != []
+
+
+@pytest.mark.parametrize("name", ["query", "variables", "operationName", "extensions"])
+async def test_a_parameter_that_is_given_twice_is_refused(door: Door, name: str) -> None:
+    once = [("query", "{ viewer { id } }"), ("variables", "{}"), ("operationName", ""), ("extensions", "{}")]
+    assert (await door.request("GET", query=urlencode(once).encode())).status == 200
+    twice = [*once, (name, dict(once)[name])]
+    response = await door.request("GET", query=urlencode(twice).encode())
+    assert (response.status, response.messages) == (400, [f"`{name}` is given more than once."])
+    other = [*once, ("a", "1"), ("a", "2")]
+    assert (await door.request("GET", query=urlencode(other).encode())).status == 200
+
+
+async def test_a_batch_is_refused_as_such(door: Door) -> None:
+    response = await door.post_body(b'[{"query": "{ viewer { id } }"}]')
+    assert (response.status, response.messages) == (400, ["The body is a batch; send one operation per request."])
 
 
 async def test_a_body_that_is_too_large_is_refused_while_it_is_read(door: Door) -> None:
@@ -369,6 +404,29 @@ async def test_a_body_that_is_too_large_is_refused_while_it_is_read(door: Door) 
     assert len(fits) == BODY_LIMIT
     assert (await door.post_body(fits)).status == 200
     assert (await door.post_body(fits + b" ")).status == 413
+
+
+async def test_a_body_that_is_announced_too_large_is_not_read(door: Door) -> None:
+    chunks = [b'{"query": "{ viewer { id } }"}'] * 3
+    for length in (str(BODY_LIMIT + 1), "9" * 5_000):
+        headers = {"content-type": "application/json", "content-length": length}
+        response = await door.request(headers=headers, chunks=chunks)
+        assert (response.status, response.messages) == (413, ["The body has more than 20000 bytes."])
+        assert (response.unread, response.headers["connection"]) == (3, "close")
+    for untold in ("x", "-1", "²", "1e9", ""):
+        response = await door.request(
+            headers={"content-type": "application/json", "content-length": untold}, chunks=chunks[:1]
+        )
+        assert response.status == 200
+
+
+async def test_a_body_that_does_not_come_is_waited_for_no_longer_than_is_set(sqlite_url: str) -> None:
+    async with opened(database_url=sqlite_url, body_seconds=0.02) as door:
+        response = await door.request(
+            headers={"content-type": "application/json"}, chunks=[b'{"query": "{ vie'], stalls=True
+        )
+    assert (response.status, response.messages) == (408, ["The body did not come within 0.02 seconds."])
+    assert response.headers["connection"] == "close"
 
 
 async def test_a_client_that_goes_away_is_no_defect(door: Door) -> None:
