@@ -23,18 +23,24 @@ class Socket:
         origin: str | None = None,
         authorization: str | None = None,
         language: str | None = None,
+        cookie: str | None = None,
+        site: str | None = None,
+        host: str = "palabre.test",
+        path: str = "/graphql",
     ) -> None:
         given = {
-            "host": "palabre.test",
+            "host": host,
             "origin": origin,
             "authorization": authorization,
             "accept-language": language,
+            "cookie": cookie,
+            "sec-fetch-site": site,
         }
         headers = [(name.encode(), value.encode()) for name, value in given.items() if value is not None]
         self._scope = {
             "type": "websocket",
-            "path": "/graphql",
-            "raw_path": b"/graphql",
+            "path": path,
+            "raw_path": path.encode(),
             "root_path": "",
             "scheme": "ws",
             "query_string": b"",
