@@ -335,6 +335,40 @@ idempotency_keys = sa.Table(
     sa.Index("idempotency_keys_created_at_index", "created_at"),
 )
 
+# Letters to be sent, written with the act that causes them; `graph.mail` sends them.  No secret stands here.
+mails = sa.Table(
+    "mails",
+    metadata,
+    key(),
+    words("kind"),  # as graph.mail.rules has them
+    reference("user_id", "users", nullable=True),  # null: whose address it is when it is sent
+    words("address"),
+    words("address_key"),  # folded, as users.email_key
+    words("detail", nullable=True),  # what the letter tells besides
+    words("state"),  # QUEUED, SENT, DROPPED (there was nobody to write to), GIVEN_UP
+    number("created_at"),
+    number("due_at", nullable=True),  # when it is tried next, or its lease ends; null: done with
+    number("tries"),
+    sa.Index("mails_due_at_index", "due_at"),
+    sa.Index("mails_address_key_created_at_index", "address_key", "created_at"),
+    sa.Index("mails_user_id_created_at_index", "user_id", "created_at"),
+)
+
+# One-time codes that a letter or the operator gave out.  Only their hash is kept.
+codes = sa.Table(
+    "codes",
+    metadata,
+    key(),
+    reference("user_id", "users", index=True),
+    words("kind"),  # RESET, CONFIRM, CHANGE
+    sa.Column("secret_hash", Bytes, nullable=False),  # SHA-256 of the code
+    words("address", nullable=True),  # where it was sent, and what it proves; null: the operator handed it over
+    number("created_at"),
+    number("expires_at"),
+    number("used_at", nullable=True),
+    sa.UniqueConstraint("secret_hash"),
+)
+
 # The log's own tables.
 epochs = log.epochs.to_metadata(metadata)
 topics = log.topics.to_metadata(metadata)

@@ -15,6 +15,7 @@ BYTES = sa.LargeBinary()
 def upgrade() -> None:
     accounts()
     communities()
+    mail()
 
 
 def accounts() -> None:
@@ -179,3 +180,39 @@ def create_community_bans() -> None:
 
 
 LISTED = ["state", "created_at", "id"]
+
+
+def mail() -> None:
+    op.create_table(
+        "mails",
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
+        sa.Column("kind", WORDS, nullable=False),
+        sa.Column("user_id", KEY, nullable=True),
+        sa.Column("address", WORDS, nullable=False),
+        sa.Column("address_key", WORDS, nullable=False),
+        sa.Column("detail", WORDS, nullable=True),
+        sa.Column("state", WORDS, nullable=False),
+        sa.Column("created_at", NUMBER, nullable=False),
+        sa.Column("due_at", NUMBER, nullable=True),
+        sa.Column("tries", NUMBER, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="mails_pkey"),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="mails_user_id_fkey"),
+    )
+    op.create_index("mails_due_at_index", "mails", ["due_at"])
+    op.create_index("mails_address_key_created_at_index", "mails", ["address_key", "created_at"])
+    op.create_index("mails_user_id_created_at_index", "mails", ["user_id", "created_at"])
+    op.create_table(
+        "codes",
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
+        sa.Column("user_id", KEY, nullable=False),
+        sa.Column("kind", WORDS, nullable=False),
+        sa.Column("secret_hash", BYTES, nullable=False),
+        sa.Column("address", WORDS, nullable=True),
+        sa.Column("created_at", NUMBER, nullable=False),
+        sa.Column("expires_at", NUMBER, nullable=False),
+        sa.Column("used_at", NUMBER, nullable=True),
+        sa.PrimaryKeyConstraint("id", name="codes_pkey"),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="codes_user_id_fkey"),
+        sa.UniqueConstraint("secret_hash", name="codes_secret_hash_key"),
+    )
+    op.create_index("codes_user_id_index", "codes", ["user_id"])
