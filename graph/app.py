@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.applications import Starlette
@@ -18,6 +19,9 @@ from graph.execution.guard import Limits
 from graph.handshakes import admit, connection_of
 from graph.health import Health
 from graph.live import LiveDoor
+from graph.mail.letters import Correspondence
+from graph.mail.rules import KEPT
+from graph.mail.store import forget_done
 from graph.origins import Origins
 from graph.requests import BodyLimits
 from graph.schema import schema
@@ -32,6 +36,9 @@ from subscriptions.endpoint import SocketEndpoint
 from subscriptions.fanout import Fanout
 from subscriptions.follow import Tail
 from subscriptions.log import trim
+
+if TYPE_CHECKING:
+    from graph.mail.sender import Sender
 
 logger = structlog.get_logger("palabre")
 
@@ -61,6 +68,23 @@ def broker_for(settings: Settings, storage: Storage) -> Broker:
     return PostgresBroker(storage.url)
 
 
+def sender_for(settings: Settings, services: Services) -> "Sender | None":
+    """None where no mail is sent."""
+    if settings.mail_url is None:
+        return None
+    assert settings.mail_from is not None, "the settings let neither pass without the other"
+    from graph.mail.sender import Sender  # what it sends with is an extra
+    from graph.mail.transport import Transport
+
+    correspondence = correspondence_for(settings, settings.mail_from)
+    transport = Transport(settings.mail_url, local_hostname=correspondence.domain)
+    return Sender(services.storage, services.changes, transport, correspondence, services.now)
+
+
+def correspondence_for(settings: Settings, sender: str) -> Correspondence:
+    return Correspondence(sender, public_url(settings), settings.mail_reset_link, settings.mail_confirm_link)
+
+
 def create_app(settings: Settings, *, clock: Callable[[], int] = now) -> Starlette:
     """The whole service as one ASGI application, over a database that is migrated already."""
     storage = storage_for(settings)
@@ -71,6 +95,7 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = now) -> Starlet
         now=clock,
         public_url=public_url(settings),
         session_microseconds=settings.session_days * 24 * HOUR * MICROSECONDS,
+        sends_mail=settings.mail_url is not None,
     )
     engine = Engine(
         schema,
@@ -91,8 +116,8 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = now) -> Starlet
         admit=lambda member: admit(member, credentials),
         allowed_origins=credentials.origins.all,
     )
-
     health = Health(storage, lambda: tail.unread_seconds)
+    sender = sender_for(settings, services)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -102,7 +127,8 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = now) -> Starlet
                 async with tail:
                     keeping = asyncio.create_task(keep_log(settings, storage, clock))
                     try:
-                        yield
+                        async with sender.running() if sender else nullcontext():
+                            yield
                     finally:
                         keeping.cancel()
                         await asyncio.wait([keeping])
@@ -144,6 +170,7 @@ async def keep_log(settings: Settings, storage: Storage, clock: Callable[[], int
             while beyond is not None:
                 beyond = await trimmed(storage, settings.log_events_per_topic, clock() - age, beyond)
             await storage.write([lambda rows: forget_keys(rows, clock())])
+            await storage.write([lambda rows: forget_done(rows, clock() - KEPT)])
         except Exception as failure:  # the next hour does it
             logger.warning("log_not_trimmed", error=repr(failure))
 

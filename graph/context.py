@@ -47,6 +47,7 @@ class Services:
     now: Callable[[], int]  # µs since 1970, UTC
     public_url: str
     session_microseconds: int
+    sends_mail: bool = False
 
 
 @dataclass

@@ -21,6 +21,9 @@ class ErrorCode(Enum):
     CONFLICT = strawberry.enum_value("CONFLICT", description="ConflictError.")
     RATE_LIMITED = strawberry.enum_value("RATE_LIMITED", description="RateLimitError: too often; try again later.")
     LOCKED = strawberry.enum_value("LOCKED", description="ClosedError: the discussion takes no more answers.")
+    UNAVAILABLE = strawberry.enum_value(
+        "UNAVAILABLE", description="UnavailableError: this site has not set up what the act would need."
+    )
 
 
 @strawberry.interface(
@@ -73,6 +76,14 @@ class RateLimitError(UserError):
     retry_after_seconds: float = strawberry.field(description="How long to wait before it is tried again.")
 
 
+@strawberry.type(
+    name="UnavailableError",
+    description="The operator of this site has not set up what the act would need, such as sending mail.",
+)
+class UnavailableError(UserError):
+    pass
+
+
 ERROR_TYPES: list[type[UserError]] = [
     ValidationError,
     NotFoundError,
@@ -80,6 +91,7 @@ ERROR_TYPES: list[type[UserError]] = [
     ConflictError,
     ClosedError,
     RateLimitError,
+    UnavailableError,
 ]
 
 
@@ -103,6 +115,8 @@ def user_error(refusal: Refusal, locale: str) -> UserError:
             return ClosedError(code=ErrorCode.LOCKED, **shown)
         case refusals.TooOften(retry_after_seconds=seconds):
             return RateLimitError(code=ErrorCode.RATE_LIMITED, retry_after_seconds=seconds, **shown)
+        case refusals.Unavailable():
+            return UnavailableError(code=ErrorCode.UNAVAILABLE, **shown)
     raise AssertionError(f"no GraphQL type shows {refusal!r}")
 
 

@@ -8,7 +8,8 @@
     ├── Conflict         somebody changed it first, or the idempotency key stands for another input
     ├── Taken            the name belongs to somebody already
     ├── Closed           the discussion takes no more answers
-    └── TooOften         this was tried too often, or too many want it at once; says when to try again
+    ├── TooOften         this was tried too often, or too many want it at once; says when to try again
+    └── Unavailable      the operator of this site has not set up what it would need
 
 A refusal is an answer, not a crash: rules and actions raise it, `graph.errors` shows it.  Whatever else escapes
 is a defect of ours.  `path` leads from the argument down to the input at fault; empty when none is.
@@ -65,3 +66,8 @@ class Closed(Refusal):
 @dataclass(eq=False)
 class TooOften(Refusal):
     retry_after_seconds: float = 1.0
+
+
+@dataclass(eq=False)
+class Unavailable(Refusal):
+    pass

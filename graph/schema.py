@@ -17,6 +17,7 @@ from graph.communities.types import Community, CommunityMembership
 from graph.context import Info
 from graph.errors import ERROR_TYPES, RequestErrorCode, request_error
 from graph.execution.fields import Entity, all_columns
+from graph.mail.mutations import MailMutations
 from graph.nodes import Node, by_keys
 from graph.phrases import phrase
 from graph.posts.mutations import PostMutations
@@ -89,7 +90,7 @@ class Query(PostQueries, CommentQueries, UserQueries, CommunityQueries):
 
 
 @strawberry.type(description="What one can do.  One act, one input, one payload.")
-class Mutation(UserMutations, CommunityMutations, PostMutations, CommentMutations):
+class Mutation(UserMutations, MailMutations, CommunityMutations, PostMutations, CommentMutations):
     pass
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from email.utils import parseaddr
 from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
@@ -18,6 +19,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 PREFIX = "PALABRE_"
 # Read by the tests, the build and the scripts around them, not by the program.
 FOREIGN_PREFIXES = ("PALABRE_TEST_", "PALABRE_REQUIRE_", "PALABRE_SHARED_")
+
+SECRET = ("database_url", "mail_url")  # they may hold a password: never quoted, shown masked
 
 DATABASE_SCHEMES = ("sqlite", "sqlite+aiosqlite", "postgresql")
 
@@ -42,7 +45,7 @@ class WrongSettings(ValueError):
 
 
 def masked(url: str) -> str:
-    """The address of a database without its password, for people and logs."""
+    """The address of a server without its password, for people and logs."""
     # Up to the last @: a password that was not percent-encoded may hold one, or a slash.
     without = re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url)
     return re.sub(r"(password=)[^&#]*", r"\1***", without)
@@ -89,6 +92,35 @@ def _origin(origin: str) -> str:
     return address.removesuffix(":443" if parts.scheme == "https" else ":80")
 
 
+def _mail_server(url: str) -> str:
+    parts = _split(url)
+    if parts.scheme not in ("smtp", "smtps"):
+        raise ValueError("is not an smtp or smtps address")
+    if not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment or url.count("@") > 1:
+        raise ValueError("has more or less than a user, a password, a host and a port; an @ in them is written %40")
+    if (parts.username is None) != (parts.password is None):
+        raise ValueError("has a user without a password, or a password without a user")
+    return url
+
+
+def _mail_sender(sender: str) -> str:
+    name, address = parseaddr(sender)
+    if not re.fullmatch(r"[^\s@<>]+@[^\s@<>]+", address) or sender not in (address, f"{name} <{address}>"):
+        raise ValueError("is neither an address nor a name with an address in angle brackets")
+    if not name.isprintable():
+        raise ValueError("has characters that cannot be shown")
+    return sender
+
+
+def _link(template: str) -> str:
+    if template.count("{token}") != 1:
+        raise ValueError("does not have {token} once")
+    parts = _split(template)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not template.isprintable() or " " in template:
+        raise ValueError("is not an absolute http or https address")
+    return template
+
+
 def _host(host: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9.:_-]+", host):
         raise ValueError("is neither an IP address nor a host name")
@@ -102,6 +134,9 @@ def _listed(value: object) -> object:
 Host = Annotated[str, AfterValidator(_host)]
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
 Address = Annotated[str, AfterValidator(_address)]
+MailServer = Annotated[str, AfterValidator(_mail_server)]
+MailSender = Annotated[str, AfterValidator(_mail_sender)]
+Link = Annotated[str, AfterValidator(_link)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_listed)]
 
 
@@ -146,6 +181,23 @@ class Settings(BaseSettings):
 
     session_days: int = Field(30, ge=1, le=3_650, description="days until one has to sign in again, 1 to 3650")
 
+    mail_url: MailServer | None = Field(
+        None,
+        description="the server that mail is sent through, like smtp://user:password@host:587 or smtps://host; "
+        "without one, no mail is sent",
+    )
+    mail_from: MailSender | None = Field(
+        None, description="whom mail is from, like noreply@example.org or Palabre <noreply@example.org>"
+    )
+    mail_reset_link: Link | None = Field(
+        None,
+        description="where a front end asks for a new password, like https://app.example.org/reset?token={token}; "
+        "without it, mails hold the code alone",
+    )
+    mail_confirm_link: Link | None = Field(
+        None, description="the same for confirming an address, like https://app.example.org/confirm?token={token}"
+    )
+
     body_bytes_limit: int = Field(
         1_048_576, ge=1_024, le=1 << 30, description="bytes of one HTTP request, 1024 to 1073741824"
     )
@@ -181,7 +233,7 @@ class Settings(BaseSettings):
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
-            yield name, masked(value) if name == "database_url" else value
+            yield name, masked(value) if name in SECRET and value is not None else value
 
 
 def variable(field: str) -> str:
@@ -209,9 +261,19 @@ def settings_from(env: Mapping[str, str], overrides: Mapping[str, Any] | None = 
         settings = Settings(**given)
     except ValidationError as error:
         wrong += [_wrong(details, chosen) for details in error.errors()]
+    else:
+        wrong += _apart(settings)
     if wrong:
         raise WrongSettings(tuple(wrong))
     return settings
+
+
+def _apart(settings: Settings) -> Iterator[WrongSetting]:
+    """Of what is useful only together, the one half that is missing."""
+    for given, missing in (("mail_url", "mail_from"), ("mail_from", "mail_url")):
+        if getattr(settings, given) is not None and getattr(settings, missing) is None:
+            description = Settings.model_fields[missing].description
+            yield WrongSetting(variable(missing), f"is missing beside {variable(given)}.  Expected: {description}.")
 
 
 def _unknown(env: Mapping[str, str]) -> Iterator[WrongSetting]:
@@ -234,7 +296,7 @@ def _complaint(field: str, details: ErrorDetails) -> str:
     """What is wrong, quoting what was given unless it may hold a password."""
     if details["input"] == "":
         return "is empty"
-    given = "" if field == "database_url" else f"({masked(repr(details['input']))}) "
+    given = "" if field in SECRET else f"({masked(repr(details['input']))}) "
     if details["type"] == "value_error":
         return given + details["msg"].removeprefix("Value error, ")
     return given + details["msg"].replace("Input should", "should").replace("String should", "should")

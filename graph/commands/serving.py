@@ -15,6 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from importlib.util import find_spec
 from types import FrameType
 from typing import Final, TypeVar
 
@@ -144,6 +145,8 @@ def configure_logs(settings: Settings) -> None:
 
 async def _try(settings: Settings) -> None:
     """What would go wrong while the server starts is said before, in a sentence."""
+    if settings.mail_url is not None and find_spec("aiosmtplib") is None:
+        raise Failure("Mail cannot be sent: aiosmtplib is not installed.  For example: pip install 'palabre[mail]'")
     async with opened(settings):
         pass
 

@@ -83,7 +83,3 @@ async def not_delivered(change: Change, letter: Letter, *, final: bool) -> int |
         return None
     await store.settle(change, letter.mail_id, letter.tries, state="QUEUED", due_at=change.now + delay)
     return change.now + delay
-
-
-async def forget_done(change: Change) -> None:
-    await store.forget_done(change, change.now - rules.KEPT)

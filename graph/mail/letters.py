@@ -79,15 +79,16 @@ WORDINGS: Final[Mapping[str, Wording]] = {
 def message(letter: Letter, code: str, correspondence: Correspondence, now: int) -> EmailMessage:
     """`now` in µs since 1970.  Raises ValueError for an address that no header can hold."""
     made = EmailMessage(policy=SMTP)
-    made["From"] = correspondence.sender
+    name, address = parseaddr(correspondence.sender)
+    made["From"] = Address(display_name=name, addr_spec=_on_the_wire(address))
     made["To"] = Address(addr_spec=_on_the_wire(letter.address))
     made["Subject"] = _said(WORDINGS[letter.kind].subject, letter, correspondence)
     made["Date"] = format_datetime(datetime.fromtimestamp(now // rules.SECOND, UTC))
     # The same at each try: should a server take one twice, mailboxes can tell.
     made["Message-ID"] = f"<palabre.{letter.mail_id}.{letter.created_at}@{correspondence.domain}>"
     made["Auto-Submitted"] = "auto-generated"  # RFC 3834: no absence is announced to it
-    made["Content-Language"] = language_of(letter.locale)
     made.set_content("\n\n".join(_paragraphs(letter, code, correspondence)) + "\n", charset="utf-8")
+    made["Content-Language"] = language_of(letter.locale)
     return made
 
 

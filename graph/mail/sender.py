@@ -6,7 +6,7 @@ Any number of processes may do so side by side: a letter belongs to one of them 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 

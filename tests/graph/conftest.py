@@ -24,6 +24,7 @@ from graph.execution.fields import Asking
 from graph.execution.guard import Limits
 from graph.execution.plans import Plan, compile_plan
 from graph.live import LiveDoor, Member
+from graph.mail.mutations import MailMutations
 from graph.posts import actions as post_actions
 from graph.posts import rules as post_rules
 from graph.scalars import SCALARS
@@ -57,7 +58,7 @@ class Query(UserQueries, CommunityQueries):
 
 
 @strawberry.type
-class Mutation(UserMutations, CommunityMutations):
+class Mutation(UserMutations, MailMutations, CommunityMutations):
     pass
 
 

@@ -33,6 +33,7 @@ SHOWN: list[tuple[Refusal, str, str, dict[str, Any]]] = [
         "RATE_LIMITED",
         {"retry_after_seconds": 1.5},
     ),
+    (refusals.Unavailable("no", ("input", "a")), "UnavailableError", "UNAVAILABLE", {}),
 ]
 
 

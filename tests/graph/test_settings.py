@@ -176,3 +176,61 @@ def test_each_setting_says_what_it_is_for(field: str) -> None:
     description = Settings.model_fields[field].description
     assert description
     assert not description.endswith(".")
+
+
+MAIL = {"PALABRE_MAIL_URL": "smtp://talk:hun%40ter2@mail.example.org:587", "PALABRE_MAIL_FROM": "noreply@example.org"}
+
+
+def test_mail_goes_through_a_server_and_is_from_somebody() -> None:
+    settings = settings_from({**MAIL, "PALABRE_MAIL_FROM": "Palabre <noreply@example.org>"})
+    assert (settings.mail_url, settings.mail_from) == (MAIL["PALABRE_MAIL_URL"], "Palabre <noreply@example.org>")
+    assert "mail_url='smtp://talk:***@mail.example.org:587'" in repr(settings)
+    assert "ter2" not in repr(settings) + str(settings)
+
+
+@pytest.mark.parametrize("given", sorted(MAIL))
+def test_of_a_mail_server_and_a_sender_neither_goes_without_the_other(given: str) -> None:
+    [missing] = MAIL.keys() - {given}
+    [line] = refused({given: MAIL[given]})
+    assert line.startswith(f"{missing} is missing beside {given}.  Expected: ")
+    assert "ter2" not in line
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("https://mail.example.org", "is not an smtp or smtps address"),
+        ("talk:hunter2@mail.example.org", "is not an smtp or smtps address"),
+        ("smtp://talk@example.org:hunter2@mail.example.org", "has more or less than a user, a password, a host"),
+        ("smtp://", "has more or less than a user, a password, a host"),
+        ("smtp://mail.example.org/?password=hunter2", "has more or less than a user, a password, a host"),
+        ("smtp://hunter2@mail.example.org", "has a user without a password"),
+        ("smtp://talk:hunter2@mail.example.org:port", "is not a well-formed address"),
+    ],
+)
+def test_a_mail_server_that_cannot_be_used_is_refused_without_showing_its_password(url: str, complaint: str) -> None:
+    [line] = refused(MAIL | {"PALABRE_MAIL_URL": url})
+    assert line.startswith(f"PALABRE_MAIL_URL {complaint}")
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    "sender", ["noreply", "Palabre", "Palabre noreply@example.org", "a@example.org, b@example.org", "A\r\nX: y <a@b.c>"]
+)
+def test_a_sender_is_an_address_with_or_without_a_name(sender: str) -> None:
+    [line] = refused(MAIL | {"PALABRE_MAIL_FROM": sender})
+    assert line.startswith("PALABRE_MAIL_FROM (")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "https://app.example.org/reset",
+        "https://app.example.org/{token}/{token}",
+        "app.example.org/{token}",
+        "ftp://a.example/{token}",
+    ],
+)
+def test_a_link_has_the_place_of_its_code_once(template: str) -> None:
+    [line] = refused({"PALABRE_MAIL_RESET_LINK": template})
+    assert line.startswith("PALABRE_MAIL_RESET_LINK (")
