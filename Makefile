@@ -4,7 +4,7 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: help demo test check format schema picture clean
+.PHONY: help demo test check format pages schema picture screenshot clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -20,13 +20,15 @@ help:
 	@echo 'make test     all checks and tests, as in continuous integration'
 	@echo 'make check    the checks alone: format, lint, types, import contracts'
 	@echo 'make format   format the code, and mend what the linter can mend'
+	@echo 'make pages    build GraphiQL, the page at /graphql, unless it is built'
 	@echo 'make schema   print the schema into schema.graphql; make picture draws docs/reply.svg from a real run'
+	@echo 'make screenshot  takes docs/graphiql.png of a real run, with Chromium and Node'
 	@echo 'make clean    remove .venv and the caches, never a database'
 
-demo: $(CAN_SERVE)
+demo: pages
 	@exec .venv/bin/palabre demo $(ARGS)
 
-test: check
+test: check pages
 	.venv/bin/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
 
 check: $(CAN_TEST)
@@ -39,14 +41,20 @@ format: $(CAN_TEST)
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
 
+pages: $(CAN_SERVE)
+	@.venv/bin/python graph/web/build.py
+
 schema: $(CAN_SERVE)
 	.venv/bin/palabre schema > schema.graphql
 
 picture: $(CAN_SERVE)
 	.venv/bin/python docs/picture.py
 
+screenshot: pages
+	.venv/bin/python docs/screenshot.py
+
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv graph/web/dist tests/browser/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(CAN_SERVE):

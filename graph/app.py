@@ -29,6 +29,8 @@ from graph.settings import Settings
 from graph.storage.database import Storage
 from graph.storage.rows import Failed
 from graph.storage.sqlite import path_of
+from graph.web.examples import Account
+from graph.web.pages import Assets, GraphiQL
 from subscriptions import session
 from subscriptions.broker import Broker
 from subscriptions.brokers.sqlite import SqliteBroker
@@ -85,8 +87,11 @@ def correspondence_for(settings: Settings, sender: str) -> Correspondence:
     return Correspondence(sender, public_url(settings), settings.mail_reset_link, settings.mail_confirm_link)
 
 
-def create_app(settings: Settings, *, clock: Callable[[], int] = now) -> Starlette:
-    """The whole service as one ASGI application, over a database that is migrated already."""
+def create_app(settings: Settings, *, clock: Callable[[], int] = now, guest: Account | None = None) -> Starlette:
+    """The whole service as one ASGI application, over a database that is migrated already.
+
+    `guest` is an account that the page offers to everyone.
+    """
     storage = storage_for(settings)
     broker = broker_for(settings, storage)
     services = Services(
@@ -103,10 +108,11 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = now) -> Starlet
             document_bytes=settings.operation_bytes,
             tokens=settings.operation_tokens,
             depth=settings.operation_depth,
-            discreet=settings.production,
+            discreet=not is_open(settings),
         ),
     )
     credentials = Credentials.of(services, Origins(services.public_url, settings.allowed_origins))
+    page = GraphiQL(engine, services, account=guest).answer if is_open(settings) else None
     door = LiveDoor(engine, services)
     tail = Tail(storage, broker, door.on_access)
     sockets = SocketEndpoint(
@@ -140,8 +146,11 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = now) -> Starlet
         routes=[
             Route(
                 "/graphql",
-                HttpEndpoint(engine, credentials, BodyLimits(settings.body_bytes_limit, settings.body_seconds)),
+                HttpEndpoint(
+                    engine, credentials, BodyLimits(settings.body_bytes_limit, settings.body_seconds), page=page
+                ),
             ),
+            *([Route("/graphql/assets/{name}", Assets().answer, methods=["GET"])] if page else []),
             WebSocketRoute("/graphql", sockets),
             *health.routes(),
         ],
@@ -150,6 +159,11 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = now) -> Starlet
     app.state.services = services
     app.state.health = health
     return app
+
+
+def is_open(settings: Settings) -> bool:
+    """Whether the schema may be explored: by the page, by introspection and by suggestions."""
+    return settings.graphiql == "on" or (settings.graphiql == "auto" and not settings.production)
 
 
 def public_url(settings: Settings) -> str:

@@ -1,6 +1,6 @@
 """GraphQL over HTTP: a request's bytes in, a response's bytes out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -41,7 +41,7 @@ class HttpEndpoint:
         credentials: Credentials,
         limits: BodyLimits,
         *,
-        page: Callable[[HttpRequest], Response] | None = None,
+        page: Callable[[HttpRequest], Awaitable[Response]] | None = None,
     ) -> None:
         self._engine = engine
         self._credentials = credentials
@@ -50,13 +50,13 @@ class HttpEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         http = HttpRequest(scope, receive)
-        response = self._shown_page(http) or await self._answered(http)
+        response = await self._shown_page(http) or await self._answered(http)
         await response(scope, receive, send)
 
-    def _shown_page(self, http: HttpRequest) -> Response | None:
+    async def _shown_page(self, http: HttpRequest) -> Response | None:
         if self._page is None or http.method not in ("GET", "HEAD") or "query" in http.query_params:
             return None
-        return self._page(http) if prefers_page(_accept(http)) else None
+        return await self._page(http) if prefers_page(_accept(http)) else None
 
     async def _answered(self, http: HttpRequest) -> Response:
         media_type = answer_type(_accept(http))

@@ -167,7 +167,12 @@ class Settings(BaseSettings):
         description="other sites whose pages may call this server, like https://app.example.org, separated by commas",
     )
     production: bool = Field(
-        False, description="true or false, whether strangers reach this server, so that errors and schema keep quiet"
+        False, description="true or false, whether strangers reach this server, so that it tells no more than it must"
+    )
+    graphiql: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="whether the schema may be explored, by the page at /graphql, introspection and suggestions: on, "
+        "off, or auto, which is on unless production is true",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="the least of the messages to log, one of debug, info, warning, error"

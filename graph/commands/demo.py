@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -20,9 +21,11 @@ from graph.commands.failures import Failure
 from graph.commands.people import new_token
 from graph.commands.serving import closing_all, configure_logs, listening, serve, served
 from graph.exchange.demo import demo_discussion
-from graph.exchange.replay import VISITOR_HANDLE, Loaded, OtherContent, load_demo
+from graph.exchange.replay import VISITOR_HANDLE, Loaded, OtherContent, let_in, load_demo
 from graph.settings import Settings, masked, settings_from
 from graph.storage.migrate import migrate
+from graph.users import passwords
+from graph.web.examples import Account
 
 TOKEN_LIFETIME: Final = timedelta(days=30)  # a new one is made at each start
 
@@ -80,7 +83,8 @@ def run(settings: Settings) -> None:
         make_ready(settings)
         loaded = asyncio.run(load(settings))
         token = asyncio.run(_visitors_token(settings))
-        serve(settings, sockets, lambda: _tell(settings, loaded, token))
+        guest = asyncio.run(_guest(settings))
+        serve(settings, sockets, lambda: _tell(settings, loaded, token), guest)
 
 
 async def load(settings: Settings) -> Loaded:
@@ -101,6 +105,14 @@ async def _visitors_token(settings: Settings) -> str:
     return await new_token(settings, VISITOR_HANDLE, "palabre demo", expires_at=expires_at)
 
 
+async def _guest(settings: Settings) -> Account:
+    """The same visitor for the page at /graphql, by a password that is good until the next start."""
+    guest = Account(VISITOR_HANDLE, secrets.token_urlsafe(9))
+    async with opened(settings) as storage:
+        await let_in(storage, await passwords.hashed(guest.password))
+    return guest
+
+
 def _tell(settings: Settings, loaded: Loaded, token: str) -> None:
     address = app.public_url(settings)
     titles = {post.slug: post.title for post in demo_discussion().posts}
@@ -108,7 +120,7 @@ def _tell(settings: Settings, loaded: Loaded, token: str) -> None:
     state = "with a new sample discussion" if loaded.is_new else "with the sample discussion that was there, as it is"
     say(f"Serving {masked(settings.database_url)} {state}.")
     say()
-    say(f"GraphQL  {address}/graphql")
+    say(f"GraphQL  {address}/graphql  (in a browser: a page with examples)")
     say(f"Live     {address.replace('http', 'ws', 1)}/graphql  (graphql-transport-ws)")
     for slug, post_id in post_ids.items():
         say(f"Post     {post_id}  {titles[slug]}")

@@ -29,6 +29,7 @@ from graph.commands.databases import make_ready, opened
 from graph.commands.failures import Failure
 from graph.health import Health
 from graph.settings import Settings, masked
+from graph.web.examples import Account
 
 S = TypeVar("S", bound="Server")
 
@@ -99,18 +100,20 @@ def config_for(app: Starlette, settings: Settings) -> uvicorn.Config:
     )
 
 
-def serve(settings: Settings, sockets: list[socket.socket], reached: Callable[[], None]) -> None:
+def serve(
+    settings: Settings, sockets: list[socket.socket], reached: Callable[[], None], guest: Account | None = None
+) -> None:
     """Serve a database that is ready, until told to stop; `reached` is called when clients can connect.
 
     Raises Failure where the database cannot be opened.
     """
     configure_logs(settings)
     asyncio.run(_try(settings))
-    server_for(Server, settings, reached).run(sockets)
+    server_for(Server, settings, reached, guest).run(sockets)
 
 
-def server_for(kind: type[S], settings: Settings, reached: Callable[[], None]) -> S:
-    app = create_app(settings)
+def server_for(kind: type[S], settings: Settings, reached: Callable[[], None], guest: Account | None = None) -> S:
+    app = create_app(settings, guest=guest)
     return kind(config_for(app, settings), reached, app.state.health, delay_seconds=settings.stop_delay_seconds)
 
 

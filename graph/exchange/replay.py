@@ -24,7 +24,8 @@ from graph.storage.database import Storage
 from graph.storage.rows import Failed, Rows
 from graph.storage.tables import origins, posts, users
 from graph.users.actions import create_user, edit_profile
-from graph.users.store import change_user
+from graph.users.rules import handle_key
+from graph.users.store import change_user, id_by_handle
 
 SOURCE: Final = "demo"  # of the rows in `origins` by which the discussion is known again
 VISITOR_HANDLE: Final = "you"  # an account for whoever tries things out
@@ -67,6 +68,19 @@ async def _load(rows: Rows, *, discussion: Discussion, began_at: datetime) -> bo
         await act(replay, at)
     await store.remember(rows, SOURCE, "post", replay.posts)
     return True
+
+
+async def let_in(storage: Storage, password_hash: str) -> None:
+    """Give the visitor's account a password.  Sessions that have begun go on: it is no decision of the person."""
+    [outcome] = await storage.write([partial(_let_in, password_hash=password_hash)])
+    if isinstance(outcome, Failed):
+        raise outcome.error
+
+
+async def _let_in(rows: Rows, *, password_hash: str) -> None:
+    user_id = await id_by_handle(rows, handle_key(VISITOR_HANDLE))
+    assert user_id is not None, "the sample discussion has this account"
+    await change_user(rows, user_id, password_hash=password_hash)
 
 
 def _any_post() -> sa.Select[Any]:

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from structlog.testing import capture_logs
@@ -154,8 +155,15 @@ async def test_the_answer_is_of_the_type_that_the_client_wants(
     assert (response.status, response.headers["content-type"]) == (200, content_type)
 
 
+def endpoint_of(door: Door) -> HttpEndpoint:
+    [endpoint] = [route.app for route in door.app.routes if isinstance(route, Route) and route.path == "/graphql"]
+    assert isinstance(endpoint, HttpEndpoint)
+    return endpoint
+
+
 @pytest.mark.parametrize("accept", ["text/html", "application/*;q=0", "application/graphql-response+json;q=0"])
 async def test_who_can_read_no_answer_of_ours_is_told_before_anything_is_done(door: Door, accept: str) -> None:
+    endpoint_of(door)._page = None
     for by in ("GET", "POST"):
         response = await door.request(by, headers={"accept": accept, "content-type": "application/json"})
         assert (response.status, response.headers["content-type"]) == (406, JSON)
@@ -166,11 +174,15 @@ async def test_who_can_read_no_answer_of_ours_is_told_before_anything_is_done(do
 
 async def test_a_browser_that_asks_nothing_is_shown_the_page_where_there_is_one(door: Door) -> None:
     browser = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    endpoint = endpoint_of(door)
+    endpoint._page = None
     without = await door.request("GET", headers=browser)
     assert (without.status, without.messages) == (400, ["`query` is the text of a document."])
-    [endpoint] = [route.app for route in door.app.routes if isinstance(route, Route) and route.path == "/graphql"]
-    assert isinstance(endpoint, HttpEndpoint)
-    endpoint._page = lambda http: PlainTextResponse(f"a page at {http.url.path}")
+
+    async def page(http: Request) -> PlainTextResponse:
+        return PlainTextResponse(f"a page at {http.url.path}")
+
+    endpoint._page = page
     for method in ("GET", "HEAD"):
         shown = await door.request(method, headers=browser)
         assert (shown.status, shown.content) == (200, b"a page at /graphql")

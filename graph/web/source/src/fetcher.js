@@ -1,0 +1,89 @@
+// How operations reach the server: requests over HTTP, subscriptions over graphql-transport-ws.
+import { getOperationAST, parse } from 'graphql';
+import { createClient } from 'graphql-ws';
+import { address } from './given.js';
+import { live } from './live.js';
+import { noticeSession } from './session.js';
+
+const JSON_TYPES = 'application/graphql-response+json, application/json;q=0.9';
+
+export function fetcher(given, { headers } = {}) {
+  const operation = operationOf(given);
+  const request = { ...given, operationName: operation?.name?.value ?? given.operationName };
+  return operation?.operation === 'subscription' ? follow(request, operation, headers) : ask(request, headers);
+}
+
+/** By the text alone: what the editor says of it is late for a moment when one changes tabs. */
+function operationOf({ query, operationName }) {
+  try {
+    const document = parse(query);
+    return getOperationAST(document, operationName) ?? getOperationAST(document);
+  } catch {
+    return null; // the server says what is wrong with it
+  }
+}
+
+async function ask(request, headers) {
+  const response = await fetch(address, {
+    method: 'POST',
+    // Who asks is said by the headers editor alone: not by a cookie that this browser happens to have.
+    credentials: 'omit',
+    headers: { accept: JSON_TYPES, 'content-type': 'application/json', ...headers },
+    body: JSON.stringify(request),
+  });
+  const result = await response.json();
+  noticeSession(result);
+  return result;
+}
+
+/** An observable, as GraphiQL takes it. */
+function follow(request, operation, headers) {
+  const payload = { ...request };
+  return {
+    subscribe(sink) {
+      live.begin(request.variables);
+      const socket = createClient({
+        url: address.href.replace(/^http/, 'ws'),
+        connectionParams: () => ({ authorization: authorization(headers) }),
+        retryAttempts: Infinity,
+        shouldRetry: () => true,
+        on: { connected: () => live.connected(), closed: () => live.waiting() },
+      });
+      const stop = socket.subscribe(payload, {
+        next(result) {
+          goOnAfter(payload, operation, result);
+          live.event(result);
+          sink.next(result);
+        },
+        error(error) {
+          live.end();
+          sink.error(Array.isArray(error) ? { errors: error } : new Error(error.reason || error.message));
+        },
+        complete() {
+          live.end();
+          sink.complete();
+        },
+      });
+      return {
+        unsubscribe() {
+          stop();
+          socket.dispose();
+        },
+      };
+    },
+  };
+}
+
+/** The client sends `payload` again when it comes back: from then on it says where this stream stood. */
+function goOnAfter(payload, operation, result) {
+  const cursor = Object.values(result.data ?? {})[0]?.cursor;
+  const declared = operation.variableDefinitions.map(({ variable }) => variable.name.value);
+  if (!cursor || !declared.includes('after')) return;
+  payload.variables = { ...payload.variables, after: cursor };
+  if (declared.includes('snapshot')) payload.variables.snapshot = false;
+}
+
+function authorization(headers) {
+  const name = Object.keys(headers ?? {}).find((each) => each.toLowerCase() === 'authorization');
+  return name && headers[name];
+}

@@ -1,0 +1,22 @@
+// Who is signed in here: the token of a `signIn` that went through, for as long as this tab of the browser lives.
+import { store } from './store.js';
+
+const KEY = 'palabre:session';
+
+/** {token, name}, or null. */
+export const session = store(JSON.parse(sessionStorage.getItem(KEY)));
+
+session.watch(() => {
+  const current = session.get();
+  if (current) sessionStorage.setItem(KEY, JSON.stringify(current));
+  else sessionStorage.removeItem(KEY);
+});
+
+export const bearer = (token) => `Bearer ${token}`;
+
+/** An answer may hold a new token, or tell that the session is over. */
+export function noticeSession({ data }) {
+  const { signIn, signOut } = data ?? {};
+  if (signIn?.token) session.set({ token: signIn.token, name: signIn.viewer?.user?.handle ?? 'somebody' });
+  if (signOut?.sessionId) session.set(null);
+}
