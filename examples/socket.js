@@ -27,14 +27,13 @@ export function connection({ socketUrl, token, onLost }) {
     connectionParams: token ? { authorization: `Bearer ${token}` } : {},
     keepAlive: PING_MILLISECONDS,
     retryAttempts: Infinity,
-    // A refused connection is no close event, and by itself graphql-ws would give up while the server restarts.
-    shouldRetry: (problem) => /** @type {{ code?: number }} */ (problem).code !== FORBIDDEN,
+    shouldRetry: mayPass,
     retryWait: (retries) => new Promise((resolve) => setTimeout(resolve, waitMilliseconds(retries))),
     on: {
       connected: () => clearTimeout(unanswered),
       closed: (event) => {
         clearTimeout(unanswered);
-        if (/** @type {{ code?: number }} */ (event).code !== NORMAL) onLost?.();
+        if (/** @type {any} */ (event).code !== NORMAL) onLost?.();
       },
       // A network that went away says nothing: only a ping without a pong tells.
       ping: (received) => {
@@ -46,6 +45,16 @@ export function connection({ socketUrl, token, onLost }) {
     },
   });
   return resuming(client);
+}
+
+/**
+ * A refused connection is an event without a code: by itself graphql-ws would give up while the server restarts.
+ * An error that was thrown is a defect of this program, and would only be thrown again.
+ *
+ * @param {any} problem
+ */
+function mayPass(problem) {
+  return !(problem instanceof Error) && problem.code !== FORBIDDEN;
 }
 
 /**

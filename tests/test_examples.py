@@ -10,7 +10,8 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,14 +20,21 @@ from typing import Any
 import pytest
 
 from benchmarks.api import Api
-from benchmarks.servers import Site, site
+from benchmarks.servers import Server, Site, site
+from graph.app import now, trimmed
+from graph.storage.database import Storage
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 INSTALL_SECONDS = 300
 LINE_SECONDS = 20  # for anything that a program is to say
 CLIENTS = {
+    "plain-python": [sys.executable, "plain-python/thread.py"],
     "graphql-ws": ["node", "graphql-ws/main.js"],
+    "apollo": ["node", "--import", "tsx", "apollo/main.ts"],
+    "urql": ["node", "--import", "tsx", "urql/main.ts"],
+    "typescript": ["node", "--import", "tsx", "typescript/main.ts"],
+    "relay": ["node", "--import", "tsx", "relay/build/Thread.js"],
 }
 ROWS = """
 query Rows($post: ID!) {
@@ -59,30 +67,44 @@ def alone(lock: Path) -> Iterator[None]:
         yield
 
 
-def run_npm(*arguments: str) -> None:
-    done = subprocess.run(
-        ["npm", *arguments], cwd=EXAMPLES, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False
-    )
-    if done.returncode != 0:
-        missing(f"npm {' '.join(arguments)} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+def run(*command: str, folder: Path = EXAMPLES) -> str:
+    """What is wrong, as the command says it; empty when all is well."""
+    given = {"capture_output": True, "text": True, "timeout": INSTALL_SECONDS, "check": False}
+    done: subprocess.CompletedProcess[str] = subprocess.run(command, cwd=folder, **given)  # type: ignore[call-overload]  # mypy cannot look into them
+    return "" if done.returncode == 0 else f"{' '.join(command)} failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
 
 
 @pytest.fixture(scope="session")
 def packages(pytestconfig: pytest.Config) -> Path:
-    """The folder of the examples, with what they need installed: once for each lock file."""
+    """The folder of the examples, with what they need: installed once for each lock, generated for each schema."""
     if shutil.which("npm") is None:
         missing("npm is not installed")
     cache = pytestconfig.cache
     assert cache is not None
-    stamp = EXAMPLES / "node_modules" / f".from-{hash_of(EXAMPLES / 'package-lock.json')}"
-    with alone(cache.mkdir("examples") / "installing"):
-        if not stamp.exists():
-            run_npm("ci", "--no-audit", "--no-fund", "--prefer-offline")
-            stamp.touch()
+    lock = EXAMPLES / "package-lock.json"
+    sources = [each for each in sorted(EXAMPLES.rglob("*.*")) if is_source(each)]
+    installed = EXAMPLES / "node_modules" / f".from-{hash_of([lock])}"
+    generated = EXAMPLES / "generated" / f".from-{hash_of([lock, ROOT / 'schema.graphql', *sources])}"
+    with alone(cache.mkdir("examples") / "preparing"):
+        if not installed.exists():
+            if wrong := run("npm", "ci", "--no-audit", "--no-fund", "--prefer-offline"):
+                missing(wrong)
+            installed.touch()
+        if not generated.exists():
+            shutil.rmtree(EXAMPLES / "generated", ignore_errors=True)
+            assert run("npm", "run", "generate") == ""
+            generated.touch()
     return EXAMPLES
 
 
-def hash_of(*paths: Path) -> str:
+MADE = {"node_modules", "generated", "__generated__", "build"}
+
+
+def is_source(path: Path) -> bool:
+    return path.suffix in {".js", ".json", ".ts"} and not MADE & set(path.relative_to(EXAMPLES).parts)
+
+
+def hash_of(paths: Sequence[Path]) -> str:
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in paths)).hexdigest()[:16]
 
 
@@ -160,29 +182,34 @@ class Wire:
     """The network between a program and the server: what goes through it is not looked at, and it can be cut."""
 
     def __init__(self, server: str) -> None:
-        self._host, _, port = server.partition(":")
-        self._server_port = int(port)
-        self._port = 0
-        self._listening: asyncio.Server | None = None
+        self._host, _, self._port = server.partition(":")
+        self._is_cut = False
         self._open: set[asyncio.StreamWriter] = set()
+        self.refused = asyncio.Event()  # somebody has tried in vain since it was cut
 
-    @property
-    def address(self) -> str:
-        return f"http://{self._host}:{self._port}"
-
-    async def mend(self) -> None:
-        self._listening = await asyncio.start_server(self._carry, self._host, self._port)
-        self._port = self._listening.sockets[0].getsockname()[1]
+    @asynccontextmanager
+    async def up(self) -> AsyncIterator[str]:
+        """Gives the address at its near end."""
+        async with await asyncio.start_server(self._carry, self._host) as listening:
+            yield f"http://{self._host}:{listening.sockets[0].getsockname()[1]}"
+            self.cut()
 
     def cut(self) -> None:
-        """Without a word in either direction; whoever tries again is refused."""
-        assert self._listening is not None
-        self._listening.close()
+        """Without a word in either direction."""
+        self._is_cut = True
+        self.refused.clear()
         for end in self._open:
             end.transport.abort()
 
+    def mend(self) -> None:
+        self._is_cut = False
+
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(self._host, self._server_port)
+        if self._is_cut:
+            writer.transport.abort()
+            self.refused.set()
+            return
+        there, back = await asyncio.open_connection(self._host, self._port)
         ends = {writer, back}
         self._open |= ends
         await asyncio.wait([asyncio.create_task(pump(reader, back)), asyncio.create_task(pump(there, writer))])
@@ -198,16 +225,6 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         writer.transport.abort()
     finally:
         writer.close()
-
-
-@asynccontextmanager
-async def wire_to(server: str) -> AsyncIterator[Wire]:
-    wire = Wire(server)
-    await wire.mend()
-    try:
-        yield wire
-    finally:
-        wire.cut()
 
 
 class Program:
@@ -287,10 +304,8 @@ async def running(command: list[str], folder: Path, *arguments: str) -> AsyncIte
 
 async def follow_through_a_cut(command: list[str], folder: Path, discussion: Discussion, server: str) -> Program:
     """Read, follow, answer, be cut while others write, and come back; then read the rest."""
-    async with (
-        wire_to(server) as wire,
-        running(command, folder, wire.address, discussion.post, discussion.reader) as it,
-    ):
+    wire = Wire(server)
+    async with wire.up() as address, running(command, folder, address, discussion.post, discussion.reader) as it:
         await it.says("* 20 rows; an empty line brings more", "* live")
         discussion.add("This one.", to=2)
         await it.says("+ #24 writer0: This one.")
@@ -304,7 +319,8 @@ async def follow_through_a_cut(command: list[str], folder: Path, discussion: Dis
         discussion.delete(5)
         discussion.add("At noon?")
         discussion.add("It has shade.", to=3)
-        await wire.mend()
+        await wire.refused.wait()
+        wire.mend()
         await it.says("* live", "+ #28 writer0: It has shade.")
         discussion.add("And a well.", to=3)
         await it.says("+ #29 writer0: And a well.")
@@ -326,11 +342,19 @@ ARRIVED = [
 ]
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.fixture(params=CLIENTS)
+def client(request: pytest.FixtureRequest) -> list[str]:
+    """How it is started, with what it needs installed."""
+    command = CLIENTS[request.param]
+    if command[0] == "node":
+        request.getfixturevalue("packages")
+    return command
+
+
 async def test_nothing_is_lost_or_doubled_though_the_connection_is_cut(
-    client: str, packages: Path, discussion: Discussion, server: Site
+    client: list[str], discussion: Discussion, server: Site
 ) -> None:
-    it = await follow_through_a_cut(CLIENTS[client], packages, discussion, server.addresses[0])
+    it = await follow_through_a_cut(client, EXAMPLES, discussion, server.addresses[0])
     assert it.arrived() == ARRIVED
     assert it.last_shown() == discussion.shown()
 
@@ -340,8 +364,64 @@ async def test_without_renewing_the_cursor_comments_come_twice(
 ) -> None:
     """What the test above is worth: the same run with the first variables each time, as graphql-ws has it."""
     folder = tmp_path / "examples"
-    shutil.copytree(packages, folder, ignore=shutil.ignore_patterns("node_modules"))
+    shutil.copytree(packages, folder, ignore=shutil.ignore_patterns(*MADE))
     (folder / "node_modules").symlink_to(packages / "node_modules")
     (folder / "resume.js").write_text("export const resuming = (client) => client;\n", encoding="utf-8")
     it = await follow_through_a_cut(CLIENTS["graphql-ws"], folder, discussion, server.addresses[0])
     assert it.arrived() == ARRIVED[:2] + ARRIVED
+
+
+async def test_who_was_away_for_too_long_reads_anew(client: list[str], discussion: Discussion, server: Site) -> None:
+    wire = Wire(server.addresses[0])
+    async with wire.up() as address, running(client, EXAMPLES, address, discussion.post, discussion.reader) as it:
+        await it.says("* live")
+        wire.cut()
+        await it.says("* connection lost")
+        discussion.add("Never told of.", to=3)
+        discussion.delete(5)
+        discussion.add("The last one is kept.", to=1)
+        await forget_all_but_the_last(server)
+        wire.mend()
+        await it.says("* too long away: reading anew", "* 20 rows; an empty line brings more")
+        discussion.add("Welcome back.", to=1)
+        await it.says("+ #26 writer0: Welcome back.")
+        it.type("")
+        await it.says("* 25 rows, and that is all")
+        await it.end()
+    assert it.arrived() == ["+ #26 writer0: Welcome back."]
+    assert it.last_shown() == discussion.shown()
+
+
+async def forget_all_but_the_last(server: Site) -> None:
+    async with Storage.at(server.database.url) as storage:
+        beyond: int | None = 0
+        while beyond is not None:
+            beyond = await trimmed(storage, 1, now(), beyond)
+
+
+@pytest.mark.parametrize(
+    ("client", "end"), [("graphql-ws", Server.stop), ("plain-python", Server.kill)], indirect=["client"]
+)
+async def test_a_server_that_is_started_anew_is_found_again(client: list[str], end: Callable[[Server], None]) -> None:
+    with site("sqlite") as place, Api(place.addresses[0]) as api:
+        [server] = place.servers
+        writer, reader = api.people(2)
+        discussion = Discussion(api, writer, reader, api.discussion(writer, "Does it last?").id)
+        address = f"http://{server.address}"
+        async with running(client, EXAMPLES, address, discussion.post, reader) as it:
+            await it.says("* live")
+            end(server)
+            await it.says("* connection lost")
+            server.start()
+            server.wait()
+            discussion.add("It does.")
+            await it.says("* live", "+ #1 writer0: It does.")
+            await it.end()
+        assert it.arrived() == ["+ #1 writer0: It does."]
+
+
+# What the tools of front-end developers make of the schema -----------------------------------------------------------
+
+
+def test_the_typed_examples_are_right_for_the_strict_compiler(packages: Path) -> None:
+    assert run("npm", "run", "check") == ""

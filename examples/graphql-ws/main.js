@@ -89,6 +89,7 @@ async function readMore() {
 
 async function answer({ number, body }) {
   const parentId = edges.find((edge) => edge.node.number === number)?.node.id;
+  if (number && !parentId) return say(`#${number} is not loaded`);
   // Should the answer to this get lost, the same key makes it safe to send it again.
   const input = { postId, parentId, body, clientMutationId: randomUUID() };
   const { addComment } = await ask(ANSWER, { input });
@@ -99,9 +100,10 @@ async function answer({ number, body }) {
 const events = {
   StreamReady: () => say("live"),
   StreamHeartbeat: () => {},
-  async StreamReset() {
-    say("too much has happened meanwhile: reading again");
-    await readFirst();
+  StreamReset() {
+    say("too long away: reading anew");
+    unsubscribe();
+    begin();
   },
   CommentAdded({ comment, position }) {
     tell("+", comment);
@@ -131,29 +133,29 @@ function add(comment, position) {
   }
 }
 
-// One after another: what comes while the thread is read anew waits for that.
-let done = Promise.resolve();
-// A newer server may tell of what is not known here: that is no reason to stop.
-const take = (event) => (done = done.then(() => events[event.__typename]?.(event)));
-
 const client = connection({ socketUrl, token, onLost: () => say("connection lost") });
-const unsubscribe = client.subscribe(
-  { query: FOLLOW, variables: { postId, after: await readFirst() } },
-  {
-    next({ data, errors }) {
-      if (errors) say(errors[0].message);
-      if (data) take(data.thread);
-    },
-    error(problem) {
-      console.error(problem);
-      process.exitCode = 1;
-      process.stdin.destroy();
-    },
-    complete: () => say("the end"),
-  },
-);
+let unsubscribe = () => {};
 
+async function begin() {
+  const after = await readFirst();
+  unsubscribe = client.subscribe(
+    { query: FOLLOW, variables: { postId, after } },
+    {
+      next({ data, errors }) {
+        if (errors) say(errors[0].message);
+        // A newer server may tell of what is not known here: that is no reason to stop.
+        if (data) events[data.thread.__typename]?.(data.thread);
+      },
+      error(problem) {
+        console.error(problem);
+        process.exit(1);
+      },
+      complete: () => say("the stream has ended"),
+    },
+  );
+}
+
+await begin();
 for await (const line of typed()) await (line.body ? answer(line) : readMore());
-await done;
 show(edges, pageInfo.hasNextPage);
 unsubscribe();
