@@ -82,9 +82,8 @@ def packages(pytestconfig: pytest.Config) -> Path:
     cache = pytestconfig.cache
     assert cache is not None
     lock = EXAMPLES / "package-lock.json"
-    sources = [each for each in sorted(EXAMPLES.rglob("*.*")) if is_source(each)]
     installed = EXAMPLES / "node_modules" / f".from-{hash_of([lock])}"
-    generated = EXAMPLES / "generated" / f".from-{hash_of([lock, ROOT / 'schema.graphql', *sources])}"
+    generated = EXAMPLES / "generated" / f".from-{hash_of([lock, ROOT / 'schema.graphql', *sources()])}"
     with alone(cache.mkdir("examples") / "preparing"):
         if not installed.exists():
             if wrong := run("npm", "ci", "--no-audit", "--no-fund", "--prefer-offline"):
@@ -100,8 +99,10 @@ def packages(pytestconfig: pytest.Config) -> Path:
 MADE = {"node_modules", "generated", "__generated__", "build"}
 
 
-def is_source(path: Path) -> bool:
-    return path.suffix in {".js", ".json", ".ts"} and not MADE & set(path.relative_to(EXAMPLES).parts)
+def sources() -> Iterator[Path]:
+    for at, below, names in os.walk(EXAMPLES):
+        below[:] = sorted(set(below) - MADE)
+        yield from (Path(at) / each for each in sorted(names))
 
 
 def hash_of(paths: Sequence[Path]) -> str:
