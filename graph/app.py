@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
 from graph.change import Changes, forget_keys
@@ -23,12 +24,13 @@ from graph.mail.letters import Correspondence
 from graph.mail.rules import KEPT
 from graph.mail.store import forget_done
 from graph.origins import Origins
+from graph.proxies import Forwarded, UnderPath, path_of
 from graph.requests import BodyLimits
 from graph.schema import schema
 from graph.settings import Settings
 from graph.storage.database import Storage
 from graph.storage.rows import Failed
-from graph.storage.sqlite import path_of
+from graph.storage.sqlite import path_of as file_of
 from graph.web.examples import Account
 from graph.web.pages import Assets, GraphiQL
 from subscriptions import session
@@ -64,7 +66,7 @@ def storage_for(settings: Settings) -> Storage:
 
 def broker_for(settings: Settings, storage: Storage) -> Broker:
     if storage.engine == "sqlite":
-        return SqliteBroker(path_of(storage.url))
+        return SqliteBroker(file_of(storage.url))
     from subscriptions.brokers.postgres import PostgresBroker  # its driver is an extra
 
     return PostgresBroker(storage.url)
@@ -155,7 +157,13 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = now, guest: Acc
             *health.routes(),
         ],
         lifespan=lifespan,
+        middleware=[
+            Middleware(Forwarded, trusted=settings.trusted_proxies),
+            Middleware(UnderPath, path=path_of(services.public_url)),
+        ],
     )
+    # An address with a slash too many is none of ours: sending people on would need to know where they came from.
+    app.router.redirect_slashes = False
     app.state.services = services
     app.state.health = health
     return app

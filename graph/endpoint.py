@@ -49,8 +49,7 @@ class HttpEndpoint:
         self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        http = HttpRequest(scope, receive)
-        response = await self._shown_page(http) or await self._answered(http)
+        response = await self._answered(HttpRequest(scope, receive))
         await response(scope, receive, send)
 
     async def _shown_page(self, http: HttpRequest) -> Response | None:
@@ -61,7 +60,7 @@ class HttpEndpoint:
     async def _answered(self, http: HttpRequest) -> Response:
         media_type = answer_type(_accept(http))
         try:
-            response = self._options(http) if http.method == "OPTIONS" else await self._answer(http, media_type)
+            response = await self._shown_page(http) or await self._answer(http, media_type)
         except Unacceptable as wrong:
             message = said(wrong.message, language_wanted(http.headers.get("accept-language", "")) or "en")
             response = _response({"errors": [{"message": message}]}, wrong.status, media_type or JSON, wrong.headers)
@@ -77,6 +76,8 @@ class HttpEndpoint:
         return Response(status_code=204, headers={**ALWAYS, "Allow": ALLOW, **asked})
 
     async def _answer(self, http: HttpRequest, media_type: str | None) -> Response:
+        if http.method == "OPTIONS":
+            return self._options(http)
         if http.method not in METHODS:
             raise Unacceptable(405, phrase("{method} does nothing here.", method=http.method[:20]), {"Allow": ALLOW})
         if media_type is None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from email.utils import parseaddr
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
@@ -21,6 +22,7 @@ PREFIX = "PALABRE_"
 FOREIGN_PREFIXES = ("PALABRE_TEST_", "PALABRE_REQUIRE_", "PALABRE_SHARED_")
 
 SECRET = ("database_url", "mail_url")  # they may hold a password: never quoted, shown masked
+Network = IPv4Network | IPv6Network
 
 DATABASE_SCHEMES = ("sqlite", "sqlite+aiosqlite", "postgresql")
 
@@ -121,6 +123,20 @@ def _link(template: str) -> str:
     return template
 
 
+def _site(url: str) -> str:
+    address = _address(url)
+    if address.endswith("/graphql"):
+        raise ValueError("is the address of the API; leave out /graphql at its end")
+    return address
+
+
+def _network(value: object) -> Network:
+    try:
+        return ip_network(str(value))
+    except ValueError:
+        raise ValueError("is neither an IP address nor a network like 10.0.0.0/8") from None
+
+
 def _host(host: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9.:_-]+", host):
         raise ValueError("is neither an IP address nor a host name")
@@ -133,10 +149,11 @@ def _listed(value: object) -> object:
 
 Host = Annotated[str, AfterValidator(_host)]
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
-Address = Annotated[str, AfterValidator(_address)]
 MailServer = Annotated[str, AfterValidator(_mail_server)]
 MailSender = Annotated[str, AfterValidator(_mail_sender)]
 Link = Annotated[str, AfterValidator(_link)]
+Site = Annotated[str, AfterValidator(_site)]
+Networks = Annotated[tuple[Annotated[Network, BeforeValidator(_network)], ...], BeforeValidator(_listed)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_listed)]
 
 
@@ -159,8 +176,15 @@ class Settings(BaseSettings):
 
     host: Host = Field("127.0.0.1", description="the address to listen on, an IP address or a host name")
     port: int = Field(8000, ge=1, le=65_535, description="the TCP port to listen on, 1 to 65535")
-    public_url: Address | None = Field(
-        None, description="the address under which people reach this server, like https://talk.example.org"
+    public_url: Site | None = Field(
+        None,
+        description="the address under which people reach this server, like https://talk.example.org or "
+        "https://example.org/talk",
+    )
+    trusted_proxies: Networks = Field(
+        (),
+        description="proxies whose X-Forwarded-For, -Proto and -Host are believed: their addresses or networks, like "
+        "127.0.0.1 or 10.0.0.0/8, separated by commas",
     )
     allowed_origins: Origins = Field(
         (),

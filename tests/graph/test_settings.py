@@ -234,3 +234,25 @@ def test_a_sender_is_an_address_with_or_without_a_name(sender: str) -> None:
 def test_a_link_has_the_place_of_its_code_once(template: str) -> None:
     [line] = refused({"PALABRE_MAIL_RESET_LINK": template})
     assert line.startswith("PALABRE_MAIL_RESET_LINK (")
+
+
+def test_the_public_address_is_the_sites_and_not_the_apis() -> None:
+    assert settings_from({"PALABRE_PUBLIC_URL": "https://example.org/talk/"}).public_url == "https://example.org/talk"
+    [line] = refused({"PALABRE_PUBLIC_URL": "https://example.org/talk/graphql/"})
+    assert "is the address of the API; leave out /graphql at its end." in line
+
+
+def test_proxies_are_named_by_addresses_and_networks() -> None:
+    assert settings_from({}).trusted_proxies == ()
+    env = {"PALABRE_TRUSTED_PROXIES": "127.0.0.1, 10.0.0.0/8,2001:db8::/32"}
+    assert [str(network) for network in settings_from(env).trusted_proxies] == [
+        "127.0.0.1/32",
+        "10.0.0.0/8",
+        "2001:db8::/32",
+    ]
+
+
+@pytest.mark.parametrize("proxy", ["*", "localhost", "10.0.0.1/8", "10.0.0", "proxy.example.org"])
+def test_a_proxy_is_an_address_or_a_network(proxy: str) -> None:
+    [line] = refused({"PALABRE_TRUSTED_PROXIES": f"127.0.0.1, {proxy}"})
+    assert line.startswith(f"PALABRE_TRUSTED_PROXIES ('{proxy}') ")

@@ -10,11 +10,13 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from graph.commands.failures import Failure
-from graph.commands.serving import closing_all, listening
+from graph.commands.serving import closing_all, config_for, listening
+from graph.settings import settings_from
 from tests.graph.processes import START_SECONDS, STOP_SECONDS, free_port, running, told_to_stop
 
 
@@ -45,6 +47,15 @@ def test_a_port_that_one_of_a_hosts_addresses_has_lost_is_taken(monkeypatch: pyt
 def test_a_host_that_this_machine_does_not_know_is_told() -> None:
     with pytest.raises(Failure, match=r"knows no address nowhere\.invalid\.  Name another one with --host\."):
         listening("nowhere.invalid", 8000)
+
+
+def test_the_server_itself_believes_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uvicorn would believe every program on this machine, and the variable that names more."""
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
+    config = config_for(Starlette(), settings_from({}))
+    config.load()
+    assert not config.proxy_headers
+    assert type(config.loaded_app).__name__ != "ProxyHeadersMiddleware"
 
 
 def test_an_address_of_another_machine_is_told() -> None:
