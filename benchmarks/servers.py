@@ -107,7 +107,7 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._log_file,
-            env=_environment(),
+            env=environment(),
         )
         self.starts += 1
 
@@ -165,7 +165,7 @@ class Server:
         return "\n".join(self.said()[-30:])
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """No setting of the one who runs this reaches the server."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PALABRE_")}
     kept["PALABRE_LOG_LEVEL"] = "warning"

@@ -55,7 +55,7 @@ app = typer.Typer(
 )
 users_app = typer.Typer(help="Accounts, made by the operator.", no_args_is_help=True)
 app.add_typer(users_app, name="users")
-import_app = typer.Typer(help="Bring other sites' discussions in.", no_args_is_help=True)
+import_app = typer.Typer(help="Bring other sites' discussions in, or an archive.", no_args_is_help=True)
 app.add_typer(import_app, name="import")
 
 Handle = Annotated[str, typer.Argument(help="The person's handle.")]
@@ -127,6 +127,36 @@ def create_token(
 
     databases.make_ready(settings)
     say(asyncio.run(people.new_token(settings, handle, name)))
+
+
+@app.command("export")
+@takes_settings("database_url")
+def export(
+    settings: Settings,
+    *,
+    file: Annotated[Path, typer.Argument(help="Where to write the archive; it must not be there yet.")],
+    without_secrets: Annotated[
+        bool,
+        typer.Option("--without-secrets", help="Leave out what lets people in: passwords' hashes, sessions, tokens."),
+    ] = False,
+) -> None:
+    """Write the whole community into one file, which any database takes in; docs/archive.md says how to read it."""
+    from graph.commands import archives
+
+    archives.export(settings, file, with_secrets=not without_secrets)
+
+
+@import_app.command("archive")
+@takes_settings("database_url")
+def import_archive(
+    settings: Settings,
+    *,
+    file: Annotated[Path, typer.Argument(help="What `palabre export` has written, here or elsewhere.")],
+) -> None:
+    """Bring a whole community into an empty database: all of it, or nothing."""
+    from graph.commands import archives
+
+    archives.bring(settings, file)
 
 
 @import_app.command("wordpress")

@@ -5,6 +5,7 @@ import contextlib
 import importlib
 import secrets
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,15 +24,17 @@ from graph.storage.turn import Turn
 T = TypeVar("T")
 
 WAIT_SECONDS = 300.0  # for another process that migrates
+VERSION_TABLE = "alembic_version"
+HISTORY_TABLE = "epochs"
 LOCK = 0x50414C4142524531  # the advisory lock of this program's migrations on PostgreSQL ("PALABRE1")
 
 
-def migrate(url: str) -> list[str]:
+def migrate(url: str, to: str = "head") -> list[str]:
     """The versions applied, oldest first.  Must not be called where an event loop runs: use a thread there.
 
     Raises SchemaIsNewer when the database knows a version that this program does not.
     """
-    return _on(url, _migrated)
+    return _on(url, partial(_migrated, to=to))
 
 
 def schema_version(url: str) -> str | None:
@@ -56,12 +59,35 @@ def refuse_newer(found: str | None) -> None:
         raise SchemaIsNewer(found, newest_version())
 
 
-def _migrated(connection: sa.Connection) -> list[str]:
+def tables_at(url: str) -> sa.MetaData:
+    """The tables that are really there, whatever the version, without the one that says which."""
+    return _on(url, _reflected)
+
+
+def content_of(url: str) -> str | None:
+    """A table that has rows, at whatever version; None where nothing was written yet but the name of the history."""
+    return _on(url, _occupied)
+
+
+def _occupied(connection: sa.Connection) -> str | None:
+    for name, table in sorted(_reflected(connection).tables.items()):
+        if name != HISTORY_TABLE and connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first():
+            return name
+    return None
+
+
+def _reflected(connection: sa.Connection) -> sa.MetaData:
+    found = sa.MetaData()
+    found.reflect(connection, only=lambda name, _: name != VERSION_TABLE)
+    return found
+
+
+def _migrated(connection: sa.Connection, to: str) -> list[str]:
     before = _version(connection)
     refuse_newer(before)
-    command.upgrade(_config(connection), "head")
+    command.upgrade(_config(connection), to)
     _begin_history(connection)
-    applied = _scripts().iterate_revisions("head", before or "base")
+    applied = _scripts().iterate_revisions(to, before or "base")
     return [script.revision for script in applied][::-1]
 
 
