@@ -4,7 +4,6 @@
  * @typedef {object} Row
  * @property {string} id
  * @property {number} depth
- * @property {boolean} [hasMore] whether the row has a `more`
  *
  * @typedef {object} Position
  * @property {readonly string[]} ancestorIds
@@ -13,7 +12,7 @@
  *
  * @typedef {{ insertAt: number } | { moreAt: number } | null} Place
  *   insert a row at this index; or add 1 to `more.count` of the row at this index; or do nothing: it is there
- *   already, or the next page brings it
+ *   already, or what is loaded later brings it
  */
 
 const LEVELS = 8; // `maxDepth` of the shape that is asked for
@@ -40,10 +39,7 @@ export function placeOf(rows, id, position, hasNextPage) {
     }
   }
   const nearest = position.ancestorIds.map(indexOf).findLast((index) => index >= 0);
-  if (nearest === undefined) return null;
-  // Its branch goes on in the next page, and nothing says that it was left out.
-  if (hasNextPage && !rows[nearest].hasMore && endOfBranch(rows, nearest) === rows.length) return null;
-  return { moreAt: nearest };
+  return nearest === undefined ? null : { moreAt: nearest };
 }
 
 /**

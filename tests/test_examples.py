@@ -7,7 +7,9 @@ fetch brings.
 import asyncio
 import fcntl
 import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,10 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from graphql import GraphQLObjectType
 
 from benchmarks.api import Api
 from benchmarks.servers import Server, Site, site
 from graph.app import now, trimmed
+from graph.schema import schema
 from graph.storage.database import Storage
 
 ROOT = Path(__file__).parent.parent
@@ -372,6 +376,29 @@ async def test_without_renewing_the_cursor_comments_come_twice(
     assert it.arrived() == ARRIVED[:2] + ARRIVED
 
 
+async def test_what_a_branch_leaves_out_is_counted(client: list[str], people: list[str], server: Site) -> None:
+    writer, reader = people
+    with Api(server.addresses[0]) as api:
+        discussion = Discussion(api, writer, reader, api.discussion(writer, "How deep?").id)
+        discussion.add("Wide.")
+        for number in range(2, 14):  # the window shows 10 of these 12
+            discussion.add(f"Answer {number}.", to=1)
+        discussion.add("Deep.")
+        for number in range(15, 22):  # and 8 levels
+            discussion.add(f"Level {number - 14}.", to=number - 1)
+        address = f"http://{server.addresses[0]}"
+        async with running(client, EXAMPLES, address, discussion.post, reader) as it:
+            await it.says("  #1 writer0: Wide. (+2)", "* live")
+            discussion.add("Wider.", to=1)
+            discussion.add("Deeper.", to=21)
+            discussion.add("Deeper still.", to=23)
+            await it.says("+ #24 writer0: Deeper still.")
+            await it.end()
+        assert it.last_shown()[0] == "  #1 writer0: Wide. (+3)"
+        assert it.last_shown()[-1] == f"{' ' * 16}#21 writer0: Level 7. (+2)"
+        assert it.last_shown() == discussion.shown()
+
+
 async def test_who_was_away_for_too_long_reads_anew(client: list[str], discussion: Discussion, server: Site) -> None:
     wire = Wire(server.addresses[0])
     async with wire.up() as address, running(client, EXAMPLES, address, discussion.post, discussion.reader) as it:
@@ -426,3 +453,57 @@ async def test_a_server_that_is_started_anew_is_found_again(client: list[str], e
 
 def test_the_typed_examples_are_right_for_the_strict_compiler(packages: Path) -> None:
     assert run("npm", "run", "check") == ""
+
+
+def test_the_compiler_tells_a_place_in_a_list_from_one_in_a_stream(packages: Path, tmp_path: Path) -> None:
+    mistaken = tmp_path / "mistaken.ts"
+    scalars, generated = EXAMPLES / "scalars.js", EXAMPLES / "generated" / "graphql.js"
+    mistaken.write_text(
+        f"""import type {{ Cursor }} from "{scalars}";
+        import type {{ FollowSubscriptionVariables }} from "{generated}";
+        declare const after: Cursor;
+        export const variables: FollowSubscriptionVariables = {{ postId: "UG9zdDox", after }};
+        """,
+        encoding="utf-8",
+    )
+    config = tmp_path / "tsconfig.json"
+    config.write_text(json.dumps({"extends": str(EXAMPLES / "tsconfig.json"), "include": [], "files": [str(mistaken)]}))
+    complaint = run("npx", "tsc", "--project", str(config), "--types", "")
+    assert "Type 'Cursor' is not assignable to type 'LiveCursor'" in complaint
+
+
+SIDES = {"Forward": ("first", "after"), "Backward": ("last", "before")}
+
+
+def relay_fragments() -> Iterator[str]:
+    """Each list of the schema as Relay pages it, from either end: a connection that can be fetched again."""
+    for owner in schema._schema.type_map.values():
+        for name, listed in getattr(owner, "fields", {}).items():
+            if not str(listed.type).endswith("Connection!") or not isinstance(owner, GraphQLObjectType):
+                continue
+            for side, (size, place) in SIDES.items():
+                label = f"lists_{owner.name}_{name}{side}"
+                yield f"""graphql`fragment {label} on {owner.name}
+                @refetchable(queryName: "lists{owner.name}{name}{side}Query")
+                @argumentDefinitions(size: {{ type: "Int", defaultValue: 10 }}, place: {{ type: "Cursor" }}) {{
+                  {name}({size}: $size, {place}: $place) @connection(key: "{label}_{name}") {{
+                    edges {{ node {{ id }} }}
+                  }}
+                }}`;"""
+
+
+def compiled_by_relay(schema_text: str, folder: Path) -> str:
+    (folder / "src").mkdir(parents=True)
+    (folder / "src" / "lists.js").write_text("\n".join(relay_fragments()), encoding="utf-8")
+    (folder / "schema.graphql").write_text(schema_text, encoding="utf-8")
+    config = {"src": "./src", "schema": "./schema.graphql", "language": "javascript"}
+    (folder / "relay.config.json").write_text(json.dumps(config), encoding="utf-8")
+    return run(str(EXAMPLES / "node_modules" / ".bin" / "relay-compiler"), folder=folder)
+
+
+def test_relay_can_page_every_list_from_either_end(packages: Path, tmp_path: Path) -> None:
+    assert len(list(relay_fragments())) >= 2 * 10
+    text = (ROOT / "schema.graphql").read_text(encoding="utf-8")
+    assert compiled_by_relay(text, tmp_path / "ours") == ""
+    without = re.sub(r'  """[^"]+"""\n  hasNextPage: Boolean!\n', "", text)
+    assert "hasNextPage" in compiled_by_relay(without, tmp_path / "broken")

@@ -91,7 +91,7 @@ function changeEdges(change: (thread: Thread) => Thread["edges"]) {
 function add({ comment, position }: Added) {
   if (!comment || !position) return; // gone by now: the event that says so is on its way
   changeEdges(({ edges, pageInfo }) => {
-    const rows = edges.map(({ node, depth, more }) => ({ id: node.id, depth, hasMore: more !== null }));
+    const rows = edges.map(({ node, depth }) => ({ id: node.id, depth }));
     const place = placeOf(rows, comment.id, position, pageInfo.hasNextPage);
     if (place === null) return edges;
     if ("insertAt" in place) {

@@ -123,7 +123,7 @@ const events = {
 };
 
 function add(comment, position) {
-  const rows = edges.map(({ node, depth, more }) => ({ id: node.id, depth, hasMore: more !== null }));
+  const rows = edges.map(({ node, depth }) => ({ id: node.id, depth }));
   const place = placeOf(rows, comment.id, position, pageInfo.hasNextPage);
   if (place && "insertAt" in place) {
     edges.splice(place.insertAt, 0, { depth: position.depth, node: comment, more: null });

@@ -164,7 +164,7 @@ class Discussion:
                 edge["more"] = {"count": (edge["more"] or {"count": 0})["count"] + 1}
 
     def _place(self, position: Json) -> tuple[str, int] | None:
-        """The rule that the schema tells at ThreadPosition.  None: the next page brings it."""
+        """The rule that the schema tells at ThreadPosition.  None: what is loaded later brings it."""
         ancestors = position["ancestorIds"]
         if position["depth"] < LEVELS:
             if position["previousSiblingId"] is None:
@@ -173,15 +173,9 @@ class Discussion:
                     return "insert", parent + 1
             elif (beside := self._index(position["previousSiblingId"])) is not None:
                 end = self._end_of_branch(beside)
-                return None if self._goes_on(end) else ("insert", end)
+                return None if end == len(self._edges) and self._page["hasNextPage"] else ("insert", end)
         nearest = next((at for at in map(self._index, reversed(ancestors)) if at is not None), None)
-        # Where its branch goes on in the next page, nothing says that this row was left out.
-        if nearest is None or (not self._edges[nearest]["more"] and self._goes_on(self._end_of_branch(nearest))):
-            return None
-        return "more", nearest
-
-    def _goes_on(self, end: int) -> bool:
-        return end == len(self._edges) and self._page["hasNextPage"]
+        return None if nearest is None else ("more", nearest)
 
     def _index(self, comment_id: str) -> int | None:
         return next((index for index, edge in enumerate(self._edges) if edge["node"]["id"] == comment_id), None)

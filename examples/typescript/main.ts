@@ -75,7 +75,7 @@ function reason(refusal: Refusal): string {
 
 function add({ comment, position }: Added) {
   if (!comment || !position) return; // gone by now: the event that says so is on its way
-  const rows = edges.map(({ node, depth, more }) => ({ id: node.id, depth, hasMore: more !== null }));
+  const rows = edges.map(({ node, depth }) => ({ id: node.id, depth }));
   const place = placeOf(rows, comment.id, position, pageInfo.hasNextPage);
   if (place === null) return;
   if ("insertAt" in place) {

@@ -90,7 +90,7 @@ function changePage(cache: Cache, page: number, change: (edges: Edge[]) => Edge[
 function add({ comment, position }: Added, cache: Cache) {
   if (!comment || !position) return; // gone by now: the event that says so is on its way
   const { edges, pageInfo } = within(cache);
-  const rows = edges.map(({ node, depth, more }) => ({ id: node.id, depth, hasMore: more !== null }));
+  const rows = edges.map(({ node, depth }) => ({ id: node.id, depth }));
   const place = placeOf(rows, comment.id, position, pageInfo?.hasNextPage ?? false);
   if (place === null) return;
   if ("insertAt" in place) {

@@ -193,7 +193,6 @@ const rowsOf = (edges: readonly RecordProxy[]) =>
   edges.map((edge) => ({
     id: String(edge.getLinkedRecord("node")?.getDataID()),
     depth: Number(edge.getValue("depth")),
-    hasMore: edge.getLinkedRecord("more") != null,
   }));
 
 function add(store: RecordSourceSelectorProxy, thread: RecordProxy, { comment, position }: Event) {
