@@ -12,14 +12,16 @@ from starlette.types import Receive, Scope, Send
 from graph.context import Context
 from graph.cookies import CookieOutlet
 from graph.credentials import Credentials
-from graph.execution.answers import Answer, Engine, Request, report
+from graph.errors import request_error
+from graph.execution.answers import Answer, Engine, Request, report, told
 from graph.execution.documents import Refused
 from graph.negotiation import GRAPHQL_RESPONSE, JSON, answer_type, prefers_page
-from graph.phrases import language_wanted, phrase, said
+from graph.phrases import language_wanted, phrase
 from graph.requests import BodyLimits, Unacceptable, from_address, from_body
 
 METHODS: Final = ("GET", "HEAD", "POST", "OPTIONS")
 ALLOW: Final = ", ".join(METHODS)
+CODES: Final = {401: "UNAUTHENTICATED", 403: "FORBIDDEN"}
 # Whatever is answered depends on who asks, from where and how; nobody between us may keep it.
 ALWAYS: Final = {
     "Cache-Control": "no-store",
@@ -62,8 +64,9 @@ class HttpEndpoint:
         try:
             response = await self._shown_page(http) or await self._answer(http, media_type)
         except Unacceptable as wrong:
-            message = said(wrong.message, language_wanted(http.headers.get("accept-language", "")) or "en")
-            response = _response({"errors": [{"message": message}]}, wrong.status, media_type or JSON, wrong.headers)
+            language = language_wanted(http.headers.get("accept-language", "")) or "en"
+            errors = told([request_error(wrong.message, CODES.get(wrong.status, "BAD_REQUEST"))], language)
+            response = _response({"errors": errors}, wrong.status, media_type or JSON, wrong.headers)
         except Exception as defect:
             errors = [{"message": "Internal error.", "extensions": {"code": "INTERNAL", "id": report(defect, None)}}]
             response = _response({"errors": errors}, 500, media_type or JSON)

@@ -144,6 +144,11 @@ class RequestErrorCode(Enum):
         "NOT_FOUND", description="What was to be followed does not exist or is not visible to the viewer."
     )
     UNAUTHENTICATED = strawberry.enum_value("UNAUTHENTICATED", description="The session or token has ended.")
+    BAD_REQUEST = strawberry.enum_value(
+        "BAD_REQUEST",
+        description="The HTTP request cannot be taken: its method, headers, address or body, as the status says.",
+    )
+    FORBIDDEN = strawberry.enum_value("FORBIDDEN", description="A page of another site used the cookie of this one.")
     INTERNAL = strawberry.enum_value(
         "INTERNAL", description="A defect of the server: its operator finds it in the logs by `id`."
     )

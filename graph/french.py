@@ -40,7 +40,7 @@ FRENCH: Final[Mapping[str, str]] = {
     "Authorization is `Bearer` and a token.": "Authorization se compose de `Bearer` et d’un jeton.",
     "Confirm your address on {site}": "Confirmez votre adresse sur {site}",
     "Confirm your new address on {site}": "Confirmez votre nouvelle adresse sur {site}",
-    "Follow a subscription over a socket that speaks graphql-transport-ws.": "Un abonnement se suit par une connexion WebSocket qui parle graphql-transport-ws.",
+    "Follow a subscription over a socket that speaks graphql-transport-ws, at {url}.": "Un abonnement se suit par une connexion WebSocket qui parle graphql-transport-ws, à {url}.",
     "GET is for queries only; send this with POST.": "GET ne sert qu’aux requêtes de lecture ; envoyez ceci par POST.",
     "Give `first` or `last`, not both.": "Donnez `first` ou `last`, pas les deux.",
     "Give `id` or `slug`, one of them.": "Donnez `id` ou `slug`, l’un des deux.",

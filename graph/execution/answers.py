@@ -16,7 +16,7 @@ from graph.errors import request_error, user_error
 from graph.execution.documents import Document, Documents, Refused
 from graph.execution.fields import Asking
 from graph.execution.guard import Limits, check_operation
-from graph.phrases import said
+from graph.phrases import phrase, said
 from graph.refusals import Refusal
 from graph.storage.errors import StorageError
 from graph.storage.rows import Rows
@@ -75,10 +75,7 @@ class Engine:
         except GraphQLError as error:
             return Answer(None, told([error], locale), executed=False)
         if operation.operation is OperationType.SUBSCRIPTION:
-            refusal = request_error(
-                "Follow a subscription over a socket that speaks graphql-transport-ws.", "VALIDATION"
-            )
-            return Answer(None, told([refusal], locale), executed=False)
+            return Answer(None, told([_belongs_to_sockets(context)], locale), executed=False)
         if operation.operation is OperationType.QUERY:
             planned = await self._planned(document, operation, variables, context)
             if planned is not None:
@@ -155,6 +152,12 @@ class Engine:
     ) -> list[dict[str, Any]]:
         """The errors as clients may see them: a defect is logged once, and its id is all that leaves."""
         return [_shown(error, operation, locale) for error in errors]
+
+
+def _belongs_to_sockets(context: Context) -> GraphQLError:
+    url = f"{context.services.public_url.replace('http', 'ws', 1)}/graphql"
+    message = phrase("Follow a subscription over a socket that speaks graphql-transport-ws, at {url}.", url=url)
+    return request_error(message, "VALIDATION")
 
 
 def told(errors: Sequence[GraphQLError], locale: str) -> list[dict[str, Any]]:

@@ -66,6 +66,7 @@ async def test_the_viewer_is_who_the_token_belongs_to(door: Door) -> None:
 async def test_credentials_that_are_no_good_are_refused_before_anything_is_done(door: Door, authorization: str) -> None:
     response = await door.ask("{ viewer { id } }", authorization=authorization)
     assert (response.status, response.headers["www-authenticate"]) == (401, "Bearer")
+    assert response.codes == ["UNAUTHENTICATED"]
     assert response.messages in (
         ["This token is unknown, ended or expired."],
         ["Authorization is `Bearer` and a token."],
@@ -106,7 +107,9 @@ async def test_a_subscription_is_told_where_it_belongs(door: Door, by: str) -> N
     with capture_logs() as logged:
         response = await (door.ask(query) if by == "POST" else door.get(query=query))
     assert (response.status, response.codes) == (200, ["VALIDATION"])
-    assert response.messages == ["Follow a subscription over a socket that speaks graphql-transport-ws."]
+    assert response.messages == [
+        "Follow a subscription over a socket that speaks graphql-transport-ws, at ws://127.0.0.1:8000/graphql."
+    ]
     assert "data" not in response.body
     assert logged == []
 
@@ -117,7 +120,7 @@ async def test_a_subscription_is_told_where_it_belongs(door: Door, by: str) -> N
 async def test_only_json_is_read(door: Door, content_type: str) -> None:
     headers = {"content-type": content_type} if content_type else {}
     response = await door.request(headers=headers, chunks=[b'{"query": "{ viewer { id } }"}'])
-    assert response.status == 415
+    assert (response.status, response.codes) == (415, ["BAD_REQUEST"])
     assert response.messages == [
         f"The body is {content_type.split(';')[0] or 'of no told type'}; send application/json."
     ]
@@ -514,14 +517,65 @@ async def test_any_address_is_answered_with_a_reason(door: Door, query: bytes) -
     await unharmed(await door.request("GET", query=query))
 
 
-@settings(max_examples=30)
-@given(
-    headers=st.dictionaries(
-        st.sampled_from(["accept", "content-type"]), st.text(st.characters(max_codepoint=255), max_size=40)
-    )
+# What decides how a request is taken; and what anybody may write into it.
+TEXTS = st.text(st.characters(max_codepoint=255), max_size=40)
+HEADERS = st.dictionaries(
+    st.sampled_from(
+        [
+            "accept",
+            "accept-language",
+            "access-control-request-headers",
+            "access-control-request-method",
+            "authorization",
+            "content-encoding",
+            "content-length",
+            "content-type",
+            "cookie",
+            "host",
+            "origin",
+            "sec-fetch-site",
+            "x-forwarded-for",
+        ]
+    ),
+    TEXTS
+    | st.sampled_from(
+        [
+            "*/*",
+            "application/json",
+            "Bearer x",
+            "palabre-session=pal_s_x",
+            "http://localhost:8000",
+            "same-origin",
+            "127.0.0.1",
+            "identity",
+            "fr, *;q=0",
+            "9" * 5_000,
+            "0",
+        ]
+    ),
+    max_size=6,
 )
-async def test_any_headers_are_answered_with_a_reason(door: Door, headers: dict[str, str]) -> None:
-    await unharmed(await door.request(headers=headers, chunks=[b'{"query": "{ viewer { id } }"}']))
+
+
+@settings(max_examples=150)
+@given(
+    method=st.sampled_from(["GET", "HEAD", "POST", "OPTIONS", "PUT", "QUERY", "é"]),
+    headers=HEADERS,
+    query=st.binary(max_size=40) | st.just(b"query=%7Bviewer%7Bid%7D%7D"),
+    chunks=st.lists(st.binary(max_size=30) | st.just(b'{"query": "{ viewer { id } }"}'), min_size=1, max_size=3),
+    cut=st.booleans(),
+)
+async def test_any_request_is_answered_with_a_reason(
+    door: Door, method: str, headers: dict[str, str], query: bytes, chunks: list[bytes], cut: bool
+) -> None:
+    response = await door.request(method, query=query, headers=headers, chunks=chunks, cut=cut)
+    assert response.status in (200, 204, 400, 401, 403, 405, 406, 413, 415)
+    assert (response.status == 204) is (response.content == b"")
+    assert response.status == 204 or response.body.get("errors") or "data" in response.body
+    assert "Internal error." not in response.content.decode()
+    if response.status not in (200, 204):
+        [error] = response.body["errors"]
+        assert error["extensions"]["code"] in ("BAD_REQUEST", "UNAUTHENTICATED", "FORBIDDEN", "VALIDATION")
 
 
 # Ids and cursors ----------------------------------------------------------------------------------------------------
@@ -619,6 +673,8 @@ async def test_a_refusal_speaks_the_language_that_the_request_asks_for(door: Doo
 
 
 async def test_errors_of_the_request_speak_it_too(door: Door) -> None:
+    response = await door.post_body(b"[]", **{"accept-language": "fr"})
+    assert response.messages == ["Le corps est un lot\u202f; envoyez une opération par requête."]
     response = await door.ask('{ post(id: "x") { title } }', None, **{"accept-language": "fr"})
     assert response.messages == ["Cet identifiant est mal formé\u202f: il ne vient pas de nous."]
     assert response.codes == ["ID_INVALID"]

@@ -8,6 +8,9 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from graph.proxies import Forwarded, UnderPath, address_in
@@ -116,6 +119,25 @@ async def test_any_header_is_understood_or_passed_over(text: str) -> None:
     scope = await seen("127.0.0.1", *[(name, text) for name, _ in TOLD])
     assert address_in(scope["client"][0]) is not None
     assert scope["scheme"] in ("http", "https")
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ({}, ["127.0.0.1", "http", "localhost"]),
+        ({"trusted_proxies": "10.0.0.0/8"}, ["127.0.0.1", "http", "localhost"]),
+        ({"trusted_proxies": "10.0.0.0/8, 127.0.0.1"}, ["192.0.2.7", "https", "talk.example.org"]),
+    ],
+)
+async def test_the_setting_names_them(sqlite_url: str, named: dict[str, str], expected: list[str]) -> None:
+    async def shown(http: Request) -> Response:
+        assert http.client is not None
+        return JSONResponse([http.client.host, http.url.scheme, http.headers["host"]])
+
+    async with opened(database_url=sqlite_url, **named) as door:
+        door.app.router.routes.append(Route("/shown", shown))
+        response = await door.request("GET", path="/shown", headers={"host": "localhost", **dict(TOLD)})
+        assert response.body == expected
 
 
 # Under a path -------------------------------------------------------------------------------------------------------
