@@ -47,9 +47,15 @@ WORDINGS: Final[Mapping[str, Wording]] = {
         "With this code you can set one, once, within an hour:",
         ASK_AGAIN,
     ),
+    rules.SIGN_UP: Wording(
+        "Confirm your address on {site}",
+        "Somebody, probably you, wants to make the account {handle} on {site} with this address.",
+        "With this code it is made, within three days:",
+        "If it was not you, do nothing: without the code there will be no account.",
+    ),
     rules.CONFIRM: Wording(
         "Confirm your address on {site}",
-        "Somebody, probably you, made the account {handle} on {site} with this address.",
+        "Somebody, probably you, has the account {handle} on {site} with this address.",
         "With this code you confirm that the address is yours, within three days:",
         "If it was not you, do nothing: the address stays unconfirmed.",
     ),

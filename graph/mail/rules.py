@@ -8,13 +8,15 @@ HOUR: Final = 3600 * SECOND
 
 # Letters, by what they are about.
 RESET: Final = "RESET"  # a code for a new password
-CONFIRM: Final = "CONFIRM"  # a code that confirms the address of a new account
+SIGN_UP: Final = "SIGN_UP"  # a code that makes the account that was asked for with this address
+CONFIRM: Final = "CONFIRM"  # a code that confirms the address of an account
 CHANGE: Final = "CHANGE"  # a code that makes this address the account's
 CHANGING: Final = "CHANGING"  # tells the present address that another one was asked for
-TAKEN: Final = "TAKEN"  # somebody wanted to sign up with this address, which has an account
+TAKEN: Final = "TAKEN"  # instead of SIGN_UP, to an address that has an account
 
 # How long the code in a letter is good, from when the letter is written.
 LIFETIMES: Final = {RESET: HOUR, CONFIRM: 72 * HOUR, CHANGE: 24 * HOUR}
+SIGN_UP_LIFETIME: Final = 72 * HOUR  # from when it was asked for
 
 LETTERS_PER_HOUR: Final = 5  # of one kind, to one address or about one account: nobody is flooded through us
 LEASE: Final = 300 * SECOND  # how long one worker has a letter to itself; sending is given less
@@ -35,6 +37,20 @@ class Letter:
     detail: str | None  # CHANGING: the address that was asked for
     created_at: int  # when it was asked for, µs since 1970
     tries: int  # this one included
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An account, as far as letters and codes are concerned."""
+
+    id: int
+    handle: str
+    locale: str
+    email: str | None
+    email_key: str | None
+    email_confirmed_at: int | None
+    deactivated_at: int | None
+    returns_until: int | None
 
 
 def delay_after(tries: int) -> int | None:

@@ -12,7 +12,7 @@ import structlog
 
 from graph.audience import VISITOR
 from graph.change import Changes
-from graph.mail import actions, letters, store
+from graph.mail import letters, outbox, store
 from graph.mail.codes import new_code
 from graph.mail.letters import Correspondence
 from graph.mail.rules import Letter
@@ -69,7 +69,7 @@ class Sender:
         """Whether there was a letter, delivered or not."""
         code = new_code()
         letter = await self._changes.run(
-            lambda change: actions.take_next(change, secret_hash=code.hash), audience=VISITOR
+            lambda change: outbox.take_next(change, secret_hash=code.hash), audience=VISITOR
         )
         if letter is None:
             return False
@@ -78,7 +78,7 @@ class Sender:
         except NotDelivered as failure:
             await self._put_off(letter, failure)
             return True
-        await self._changes.run(lambda change: actions.delivered(change, letter), audience=VISITOR)
+        await self._changes.run(lambda change: outbox.delivered(change, letter), audience=VISITOR)
         logger.info("mail_sent", mail=letter.mail_id, about=letter.kind, tries=letter.tries)
         return True
 
@@ -91,7 +91,7 @@ class Sender:
 
     async def _put_off(self, letter: Letter, failure: NotDelivered) -> None:
         again_at = await self._changes.run(
-            lambda change: actions.not_delivered(change, letter, final=failure.final), audience=VISITOR
+            lambda change: outbox.not_delivered(change, letter, final=failure.final), audience=VISITOR
         )
         told = {"mail": letter.mail_id, "about": letter.kind, "tries": letter.tries, "reason": str(failure)}
         if again_at is None:

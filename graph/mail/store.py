@@ -5,8 +5,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from graph.mail.rules import Person
 from graph.storage.rows import Row, Rows
-from graph.storage.tables import codes, mails, users
+from graph.storage.tables import codes, mails, sign_ups, users
 
 
 async def add_mail(rows: Rows, **values: Any) -> int:
@@ -52,32 +53,90 @@ async def settle(rows: Rows, mail_id: int, tries: int, *, state: str, due_at: in
     return bool(await rows.rows(settling.returning(mails.c.id)))
 
 
-_PERSON = (users.c.id, users.c.handle, users.c.locale, users.c.email)
+# --- whom a letter is for ---------------------------------------------------------------------------------------
+
+_PERSON = (users.c.id, users.c.handle, users.c.locale, users.c.email, users.c.email_key, users.c.email_confirmed_at)
+_STANDING = (users.c.deactivated_at, users.c.returns_until)
 
 
-async def person(rows: Rows, user_id: int) -> Row | None:
-    """(id, handle, locale, address)"""
-    found = await rows.rows(sa.select(*_PERSON).where(users.c.id == user_id))
-    return found[0] if found else None
+async def person(rows: Rows, user_id: int | None) -> Person | None:
+    return await _person(rows, users.c.id == user_id)
 
 
-async def person_at(rows: Rows, address_key: str) -> Row | None:
-    """The same of whose address it is."""
-    found = await rows.rows(sa.select(*_PERSON).where(users.c.email_key == address_key))
-    return found[0] if found else None
+async def person_at(rows: Rows, address_key: str) -> Person | None:
+    """Whose address it is."""
+    return await _person(rows, users.c.email_key == address_key)
+
+
+async def _person(rows: Rows, which: sa.ColumnElement[bool]) -> Person | None:
+    found = await rows.rows(sa.select(*_PERSON, *_STANDING).where(which))
+    return Person(*found[0]) if found else None
+
+
+# --- codes ------------------------------------------------------------------------------------------------------
 
 
 async def add_code(rows: Rows, **values: Any) -> None:
     await rows.rows(codes.insert().values(**values).returning(codes.c.id))
 
 
+async def owner_of(rows: Rows, secret_hash: bytes, kind: str) -> Row | None:
+    """(handle, address) of whom this code is about, whether it is still good or not."""
+    mine = (codes.c.secret_hash == secret_hash) & (codes.c.kind == kind)
+    owned = codes.join(users, users.c.id == codes.c.user_id)
+    found = await rows.rows(sa.select(users.c.handle, users.c.email).select_from(owned).where(mine))
+    return found[0] if found else None
+
+
+async def use_code(rows: Rows, secret_hash: bytes, kinds: Sequence[str], now: int) -> Row | None:
+    """(user, kind, address); None: there is no such code, or it was used, or its time is over."""
+    good = codes.c.used_at.is_(None) & (codes.c.expires_at > now)
+    mine = (codes.c.secret_hash == secret_hash) & codes.c.kind.in_(kinds)
+    using = codes.update().where(mine, good).values(used_at=now)
+    found = await rows.rows(using.returning(codes.c.user_id, codes.c.kind, codes.c.address))
+    return found[0] if found else None
+
+
+async def end_codes(rows: Rows, user_id: int, now: int) -> None:
+    """None of the person's codes opens anything any more."""
+    mine = (codes.c.user_id == user_id) & codes.c.used_at.is_(None)
+    await rows.rows(codes.update().where(mine).values(used_at=now).returning(codes.c.id))
+
+
+# --- accounts asked for -----------------------------------------------------------------------------------------
+
+
+async def add_sign_up(rows: Rows, **values: Any) -> int:
+    [(sign_up_id,)] = await rows.rows(sign_ups.insert().values(**values).returning(sign_ups.c.id))
+    return int(sign_up_id)
+
+
+async def give_sign_up_code(rows: Rows, sign_up_id: int, secret_hash: bytes, now: int) -> Row | None:
+    """(handle, locale) of the account that was asked for; from now on this code makes it, and no earlier one."""
+    lasting = (sign_ups.c.id == sign_up_id) & (sign_ups.c.expires_at > now)
+    giving = sign_ups.update().where(lasting).values(secret_hash=secret_hash)
+    found = await rows.rows(giving.returning(sign_ups.c.handle, sign_ups.c.locale))
+    return found[0] if found else None
+
+
+async def take_sign_up(rows: Rows, secret_hash: bytes, now: int) -> Row | None:
+    """(handle, address, password hash, locale); whatever else was asked for with this address is taken with it."""
+    lasting = (sign_ups.c.secret_hash == secret_hash) & (sign_ups.c.expires_at > now)
+    wanted = (sign_ups.c.handle, sign_ups.c.email, sign_ups.c.password_hash, sign_ups.c.locale)
+    found = await rows.rows(sa.select(*wanted, sign_ups.c.email_key).where(lasting).with_for_update())
+    if not found:
+        return None
+    *taken, email_key = found[0]
+    await rows.rows(sign_ups.delete().where(sign_ups.c.email_key == email_key).returning(sign_ups.c.id))
+    return tuple(taken)
+
+
+# --- keeping ----------------------------------------------------------------------------------------------------
+
+
 async def forget_done(rows: Rows, before: int) -> None:
-    """Letters that were done with, and codes that nobody can use, since before then."""
+    """Letters that were done with, and codes and sign-ups that nobody can use, since before then."""
     done = mails.c.due_at.is_(None) & (mails.c.created_at < before)
     await rows.rows(mails.delete().where(done).returning(mails.c.id))
-    await rows.rows(codes.delete().where(codes.c.expires_at < before).returning(codes.c.id))
-
-
-async def states(rows: Rows) -> Sequence[Row]:
-    """(state, how many letters)"""
-    return await rows.rows(sa.select(mails.c.state, sa.func.count()).group_by(mails.c.state).order_by(mails.c.state))
+    for table in (codes, sign_ups):
+        await rows.rows(table.delete().where(table.c.expires_at < before).returning(table.c.id))

@@ -354,6 +354,23 @@ mails = sa.Table(
     sa.Index("mails_user_id_created_at_index", "user_id", "created_at"),
 )
 
+# Accounts that somebody asked for, until the code that was mailed makes them.  Where no mail is sent, there are none.
+sign_ups = sa.Table(
+    "sign_ups",
+    metadata,
+    key(),
+    words("handle"),
+    words("email"),
+    words("email_key"),  # folded; several may want one, and one gets it
+    words("password_hash"),
+    words("locale"),
+    sa.Column("secret_hash", Bytes, nullable=True),  # SHA-256 of the code in the latest letter; null: none was written
+    number("created_at"),
+    number("expires_at"),
+    sa.UniqueConstraint("secret_hash"),
+    sa.Index("sign_ups_email_key_index", "email_key"),
+)
+
 # One-time codes that a letter or the operator gave out.  Only their hash is kept.
 codes = sa.Table(
     "codes",

@@ -9,6 +9,7 @@ from typing import Any, Final
 from graph.audience import SCOPES
 from graph.change import Change
 from graph.events import AccessChanged
+from graph.mail.store import end_codes
 from graph.phrases import phrase
 from graph.refusals import Invalid, NotFound, SignInFirst, Taken
 from graph.storage.tables import users
@@ -158,7 +159,7 @@ async def change_password(
     if await store.password_hash_of(change, viewer_id, lock=True) != checked_hash:
         raise wrong_password()
     current = change.audience.token_id
-    await store.change_user(change, viewer_id, password_hash=password_hash)
+    await _set_password(change, viewer_id, password_hash)
     kinds = EVERYTHING if end_api_tokens else SESSIONS
     await store.end_tokens(change, viewer_id, kinds, at=change.now, but=current)
     await change.record(AccessChanged(viewer_id))
@@ -176,7 +177,7 @@ async def reset_password(change: Change, *, user_id: int, password_hash: str, en
     """
     if await store.account(change, user_id, users.c.id, lock=True) is None:
         raise NotFound("There is no such account.", ("input",))
-    await store.change_user(change, user_id, password_hash=password_hash)
+    await _set_password(change, user_id, password_hash)
     await _shut_out(change, user_id, EVERYTHING if end_api_tokens else SESSIONS)
     return user_id
 
@@ -255,7 +256,7 @@ async def set_role(change: Change, *, handle: str, role: str) -> int:
 
     Their sessions end: one that was stolen before does not grow with them.
     """
-    user_id = await _by_handle(change, handle)
+    user_id = await by_handle(change, handle)
     await store.change_user(change, user_id, role=role)
     await _shut_out(change, user_id, SESSIONS)
     return user_id
@@ -263,7 +264,7 @@ async def set_role(change: Change, *, handle: str, role: str) -> int:
 
 async def set_password(change: Change, *, handle: str, password_hash: str, end_api_tokens: bool = False) -> int:
     """Give somebody another password, as the operator; gives their id.  Raises NotFound."""
-    user_id = await _by_handle(change, handle)
+    user_id = await by_handle(change, handle)
     return await reset_password(change, user_id=user_id, password_hash=password_hash, end_api_tokens=end_api_tokens)
 
 
@@ -272,21 +273,21 @@ async def rename(change: Change, *, handle: str, to: str) -> int:
 
     Raises NotFound, Invalid and Taken.
     """
-    user_id = await _by_handle(change, handle)
+    user_id = await by_handle(change, handle)
     await _rename(change, user_id, rules.clean_handle(to, reserved=True), bounded=False)
     return user_id
 
 
 async def deactivate(change: Change, *, handle: str) -> int:
     """Close somebody's account, as the operator, who alone can open it again; gives their id.  Raises NotFound."""
-    user_id = await _by_handle(change, handle)
+    user_id = await by_handle(change, handle)
     await _deactivate(change, user_id, returns_until=None)
     return user_id
 
 
 async def reactivate(change: Change, *, handle: str) -> int:
     """Open somebody's account again, as the operator; gives their id.  Raises NotFound."""
-    user_id = await _by_handle(change, handle)
+    user_id = await by_handle(change, handle)
     await store.change_user(change, user_id, deactivated_at=None, returns_until=None)
     return user_id
 
@@ -301,7 +302,7 @@ async def token_for(
     expires_at: int | None = None,
 ) -> int:
     """Make an API token for somebody, as the operator; gives its id.  Raises NotFound and Invalid."""
-    user_id = await _by_handle(change, handle)
+    user_id = await by_handle(change, handle)
     allowed = rules.clean_scopes(scopes, SCOPES)
     return await _add_token(
         change, user_id, "API", secret_hash, expires_at, name=rules.clean_token_name(name), scopes=allowed
@@ -326,7 +327,8 @@ def _somebody(change: Change) -> int:
     return change.audience.viewer_id
 
 
-async def _by_handle(change: Change, handle: str) -> int:
+async def by_handle(change: Change, handle: str) -> int:
+    """The person's id, also by a former handle.  Raises NotFound."""
     user_id = await store.id_by_handle(change, rules.handle_key(handle))
     if user_id is None:
         raise NotFound(phrase("Nobody has the handle {handle}.", handle=handle), ("input", "handle"))
@@ -381,6 +383,12 @@ async def _rename(change: Change, user_id: int, handle: str, *, bounded: bool) -
 async def _deactivate(change: Change, user_id: int, *, returns_until: int | None) -> None:
     await store.change_user(change, user_id, deactivated_at=change.now, returns_until=returns_until)
     await _shut_out(change, user_id, EVERYTHING)
+
+
+async def _set_password(change: Change, user_id: int, password_hash: str) -> None:
+    """With the former password goes what was begun by who knew it: codes for another address, or another password."""
+    await store.change_user(change, user_id, password_hash=password_hash)
+    await end_codes(change, user_id, change.now)
 
 
 async def _shut_out(change: Change, user_id: int, kinds: tuple[str, ...]) -> None:

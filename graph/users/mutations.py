@@ -12,6 +12,7 @@ from graph.context import CarriedOut, Context, Info, carry_out, prepare_and_carr
 from graph.context import Viewer as Asker
 from graph.errors import UserError, user_error
 from graph.execution.fields import Asking
+from graph.mail.actions import request_sign_up
 from graph.nodes import global_id_or_none, one
 from graph.refusals import Conflict
 from graph.scalars import Instant, Markdown
@@ -60,7 +61,14 @@ class SignUpInput:
 class SignUpPayload:
     user_id: strawberry.Private[int | None]
     client_mutation_id: str | None = key_returned()
-    viewer: Viewer | None = one("user_id", lambda: Viewer, description="The new account.")
+    viewer: Viewer | None = one(
+        "user_id", lambda: Viewer, description="The new account; null also while its address waits to be confirmed."
+    )
+    confirmation_sent: bool = strawberry.field(
+        default=False,
+        description="A code was mailed to the address, and `verifyEmail` makes the account with it: so it is where the "
+        "site sends mail.  True also for an address that has an account, whose owner is told so by mail.",
+    )
     token: str | None = strawberry.field(
         default=None, description="The secret of the session that was begun with the `delivery` `TOKEN`, shown once."
     )
@@ -79,19 +87,21 @@ async def sign_up(info: Info, input: Annotated[SignUpInput, INPUT]) -> SignUpPay
             info.context.cookie.check_open("input", "delivery")
         rules.check_password(input.password, handle=input.handle, email=input.email)
         password_hash = await passwords.hashed(input.password)
-        return lambda change: actions.sign_up(
+        act = request_sign_up if info.context.services.sends_mail else actions.sign_up
+        return lambda change: act(
             change, handle=input.handle, email=input.email, password_hash=password_hash, locale=input.locale
         )
 
     # The password stays out of what is remembered under the key: that hash is a fast one.
     remembered = replace(input, password="")
     done = await prepare_and_carry_out(info, "signUp", remembered, prepare)
-    done = await _checked_repetition(info.context, done, input.password, password_hash)
+    done = await checked_repetition(info.context, done, input.password, password_hash)
     payload = SignUpPayload(user_id=done.value, client_mutation_id=input.client_mutation_id, errors=done.errors)
     if done.value is not None and input.delivery is not None:
         payload.token, payload.expires_at = await _begin_session(info.context, done.value, input.delivery)
     elif done.value is not None:
-        await _show_account(info.context, done.value)
+        await show_account(info.context, done.value)
+    payload.confirmation_sent = done.value is None and not done.errors
     return payload
 
 
@@ -120,7 +130,7 @@ async def _begin_session(
     return _delivered(context, delivery, secret.text, expires_at), Instant(expires_at)
 
 
-async def _checked_repetition(
+async def checked_repetition(
     context: Context, done: CarriedOut[int | None], password: str, password_hash: str
 ) -> CarriedOut[int | None]:
     """A repetition under the same key with another password is another input: it is shown nothing."""
@@ -133,12 +143,12 @@ async def _checked_repetition(
     return CarriedOut(None, [user_error(refusal, context.viewer.audience.locale)])
 
 
-async def _show_account(context: Context, user_id: int) -> None:
+async def show_account(context: Context, user_id: int) -> None:
     """Read the payload as the new person sees it; whatever else this request does is done by whom it began as."""
     rows = context.asking.rows
     person = await viewer_of(rows, user_id)
-    assert person is not None, "an account was made and is gone"
-    context.read_from(Asking(rows, person.audience, context.services.public_url))
+    if person is not None:  # otherwise it was deactivated, and is shown to nobody
+        context.read_from(Asking(rows, person.audience, context.services.public_url))
 
 
 # --- signIn -----------------------------------------------------------------------------------------------------

@@ -112,12 +112,12 @@ def clean_bio(given: str | None) -> str | None:
     return _within(BIO_LIMIT, bio, phrase("A bio"), ("input", "bio")) if bio else None
 
 
-def clean_email(given: str) -> str:
+def clean_email(given: str, field: str = "email") -> str:
     """Plausible: only a mail that arrives proves more.  Raises Invalid."""
     email = text.clean(given)
     found = EMAIL.fullmatch(email)
     if not found or len(email) > EMAIL_LIMIT or len(found["local"]) > EMAIL_LOCAL_LIMIT or ".." in email:
-        raise Invalid("This is no e-mail address.", ("input", "email"))
+        raise Invalid("This is no e-mail address.", ("input", field))
     return email
 
 

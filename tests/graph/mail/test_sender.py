@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from graph.change import Changes
-from graph.mail import actions, rules
+from graph.mail import actions, outbox, rules
 from graph.mail.sender import Sender
 from graph.mail.transport import Transport
 from graph.storage.database import Storage
@@ -194,7 +194,7 @@ async def test_a_letter_whose_sender_died_is_sent_by_another_once_the_lease_has_
 ) -> None:
     await site.person("ada", email="ada@example.org")
     await ask(site)
-    assert await site.act(lambda change: actions.take_next(change, secret_hash=b"died")) is not None
+    assert await site.act(lambda change: outbox.take_next(change, secret_hash=b"died")) is not None
     assert await office.sent() == []
     site.now += rules.LEASE
     assert len(await office.sent()) == 1
@@ -204,10 +204,10 @@ async def test_a_letter_whose_sender_died_is_sent_by_another_once_the_lease_has_
 async def test_who_comes_back_after_the_lease_has_ended_changes_nothing(site: Any, office: Office) -> None:
     await site.person("ada", email="ada@example.org")
     await ask(site)
-    slow = await site.act(lambda change: actions.take_next(change, secret_hash=b"slow"))
+    slow = await site.act(lambda change: outbox.take_next(change, secret_hash=b"slow"))
     site.now += rules.LEASE
     await office.sent()
-    await site.act(lambda change: actions.not_delivered(change, slow, final=False))
+    await site.act(lambda change: outbox.not_delivered(change, slow, final=False))
     assert await states(site) == [("SENT", None, 2)]
 
 
@@ -215,7 +215,7 @@ async def test_an_address_that_would_make_a_header_of_its_own_is_not_written_to(
     ada = await site.person("ada", email="ada@example.org")
     for address in ("eve@example.org\r\nBcc: all@example.org", "eve@example.org>\nRCPT TO:<all@example.org"):
         await site.act(
-            lambda change, address=address: actions.queue(change, rules.CHANGING, address, user_id=ada, detail="x")
+            lambda change, address=address: outbox.queue(change, rules.CHANGING, address, user_id=ada, detail="x")
         )
     assert await office.sent() == []
     assert office.postbox.envelopes == []

@@ -202,6 +202,21 @@ def mail() -> None:
     op.create_index("mails_address_key_created_at_index", "mails", ["address_key", "created_at"])
     op.create_index("mails_user_id_created_at_index", "mails", ["user_id", "created_at"])
     op.create_table(
+        "sign_ups",
+        sa.Column("id", KEY, autoincrement=True, nullable=False),
+        sa.Column("handle", WORDS, nullable=False),
+        sa.Column("email", WORDS, nullable=False),
+        sa.Column("email_key", WORDS, nullable=False),
+        sa.Column("password_hash", WORDS, nullable=False),
+        sa.Column("locale", WORDS, nullable=False),
+        sa.Column("secret_hash", BYTES, nullable=True),
+        sa.Column("created_at", NUMBER, nullable=False),
+        sa.Column("expires_at", NUMBER, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="sign_ups_pkey"),
+        sa.UniqueConstraint("secret_hash", name="sign_ups_secret_hash_key"),
+    )
+    op.create_index("sign_ups_email_key_index", "sign_ups", ["email_key"])
+    op.create_table(
         "codes",
         sa.Column("id", KEY, autoincrement=True, nullable=False),
         sa.Column("user_id", KEY, nullable=False),
