@@ -130,6 +130,7 @@ FRENCH: Final[Mapping[str, str]] = {
     "This session has ended.": "Cette session a pris fin.",
     "This site sends no mail.  Ask its operator.": "Ce site n’envoie pas de courriel.  Adressez-vous à qui l’administre.",
     "This token is unknown, ended or expired.": "Ce jeton est inconnu, révoqué ou expiré.",
+    "This token may not do this.": "Ce jeton n’y donne pas droit.",
     "What comes after this cursor is no longer known: fetch again, and go on from there.": "Ce qui suit ce curseur n’est plus connu : relisez, puis reprenez de là.",
     "With this code it is made, within three days:": "Ce code permet de le créer, dans les trois jours :",
     "With this code you can set one, once, within an hour:": "Ce code vous permet d’en choisir un, une fois, dans l’heure :",

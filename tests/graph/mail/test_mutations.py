@@ -142,7 +142,7 @@ async def test_a_reset_sent_twice_is_done_once_and_with_another_password_it_is_a
     site: Any, office: Office
 ) -> None:
     await someone(site)
-    given = {"token": await reset_code(site, office), "clientMutationId": "one"}
+    given: dict[str, Any] = {"token": await reset_code(site, office), "clientMutationId": "one"}
     first = await asked(site, RESET, password="another horse", **given)
     assert first["errors"] == []
     assert await asked(site, RESET, password="another horse", **given) == first
@@ -194,7 +194,7 @@ VERIFY = f"""mutation ($input: VerifyEmailInput!) {{
     verifyEmail(input: $input) {{ viewer {{ email user {{ handle }} }} {ERRORS} }}
 }}"""
 ADA: dict[str, Any] = {"handle": "Ada", "email": "Ada@example.org", "password": "correct horse"}
-SENT = {"viewer": None, "token": None, "confirmationSent": True, "errors": []}
+SENT: dict[str, Any] = {"viewer": None, "token": None, "confirmationSent": True, "errors": []}
 
 
 async def test_where_mail_is_sent_an_account_is_made_by_the_code_that_arrives(site: Any, office: Office) -> None:
