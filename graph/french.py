@@ -73,7 +73,6 @@ FRENCH: Final[Mapping[str, str]] = {
     "Somebody who knows your password, probably you, wants your account {handle} on {site} to be reached at {detail} instead of this address.  A code was sent there.": "Quelqu’un qui connaît votre mot de passe, sans doute vous, veut que votre compte {handle} sur {site} soit joint à {detail} au lieu de cette adresse.  Un code y a été envoyé.",
     "Somebody, probably you, asked for a new password for your account {handle} on {site}.": "Quelqu’un, sans doute vous, a demandé un nouveau mot de passe pour votre compte {handle} sur {site}.",
     "Somebody, probably you, has the account {handle} on {site} with this address.": "Quelqu’un, sans doute vous, a le compte {handle} sur {site} avec cette adresse.",
-    "Somebody, probably you, made the account {handle} on {site} with this address.": "Quelqu’un, sans doute vous, a créé le compte {handle} sur {site} avec cette adresse.",
     "Somebody, probably you, wanted to make an account on {site} with this address.  There is one already: it is called {handle}.": "Quelqu’un, sans doute vous, a voulu créer un compte sur {site} avec cette adresse.  Il y en a déjà un : il s’appelle {handle}.",
     "Somebody, probably you, wants the account {handle} on {site} to be reached at this address.": "Quelqu’un, sans doute vous, veut que le compte {handle} sur {site} soit joint à cette adresse.",
     "Somebody, probably you, wants to make the account {handle} on {site} with this address.": "Quelqu’un, sans doute vous, veut créer le compte {handle} sur {site} avec cette adresse.",
