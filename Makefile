@@ -4,7 +4,7 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: help demo test check format pages schema picture screenshot clean
+.PHONY: help demo test check format pages examples schema picture screenshot clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 
@@ -15,12 +15,15 @@ CAN_SERVE := .venv/can-serve-$(KEY)
 CAN_TEST := .venv/can-test-$(KEY)
 INSTALL := .venv/bin/python -m pip --disable-pip-version-check install --constraint constraints.txt --editable
 
+GENERATED := examples/node_modules examples/generated examples/relay/build examples/relay/src/__generated__
+
 help:
 	@echo 'make demo     serve a sample discussion; make demo ARGS=--check does the main job once and ends'
 	@echo 'make test     all checks and tests, as in continuous integration'
 	@echo 'make check    the checks alone: format, lint, types, import contracts'
 	@echo 'make format   format the code, and mend what the linter can mend'
 	@echo 'make pages    build GraphiQL, the page at /graphql, unless it is built'
+	@echo 'make examples install what the clients in examples need, generate their types, and check them'
 	@echo 'make schema   print the schema into schema.graphql; make picture draws docs/reply.svg from a real run'
 	@echo 'make screenshot  takes docs/graphiql.png of a real run, with Chromium and Node'
 	@echo 'make clean    remove .venv and the caches, never a database'
@@ -44,6 +47,9 @@ format: $(CAN_TEST)
 pages: $(CAN_SERVE)
 	@.venv/bin/python graph/web/build.py
 
+examples:
+	cd examples && npm ci && npm run generate && npm run check
+
 schema: $(CAN_SERVE)
 	.venv/bin/palabre schema > schema.graphql
 
@@ -54,7 +60,7 @@ screenshot: pages
 	.venv/bin/python docs/screenshot.py
 
 clean:
-	rm -rf .venv graph/web/dist tests/browser/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv graph/web/dist tests/browser/node_modules $(GENERATED) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(CAN_SERVE):

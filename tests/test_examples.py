@@ -492,9 +492,19 @@ def relay_fragments() -> Iterator[str]:
                 }}`;"""
 
 
+RELAY_DIRECTIVES = """
+graphql`mutation listsAddMutation($input: AddCommentInput!, $connections: [ID!]!) {
+  addComment(input: $input) { comment @appendNode(connections: $connections, edgeTypeName: "CommentEdge") { id } }
+}`;
+graphql`mutation listsDeleteMutation($input: DeleteCommentInput!) {
+  deleteComment(input: $input) { deletedId @deleteRecord }
+}`;
+"""
+
+
 def compiled_by_relay(schema_text: str, folder: Path) -> str:
     (folder / "src").mkdir(parents=True)
-    (folder / "src" / "lists.js").write_text("\n".join(relay_fragments()), encoding="utf-8")
+    (folder / "src" / "lists.js").write_text("\n".join([RELAY_DIRECTIVES, *relay_fragments()]), encoding="utf-8")
     (folder / "schema.graphql").write_text(schema_text, encoding="utf-8")
     config = {"src": "./src", "schema": "./schema.graphql", "language": "javascript"}
     (folder / "relay.config.json").write_text(json.dumps(config), encoding="utf-8")

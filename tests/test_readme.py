@@ -14,7 +14,7 @@ from graph.schema import schema
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 READ, ANSWER, FOLLOW = OPERATIONS = re.findall(r"```graphql\n(.*?)```", README, re.DOTALL)
 
 
@@ -59,7 +59,7 @@ def test_every_command_of_a_benchmark_is_there() -> None:
     assert [each for each in modules if not (ROOT / f"{each.replace('.', '/')}.py").exists()] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_to_files(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
