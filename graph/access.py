@@ -12,6 +12,8 @@ from typing import Any, Final, Literal
 import sqlalchemy as sa
 
 from graph.audience import Audience
+from graph.phrases import phrase
+from graph.refusals import NotPermitted
 from graph.storage.tables import comments, communities, memberships, posts, revisions, tokens, users
 
 Facts = Mapping[sa.Column[Any], Any]
@@ -228,3 +230,45 @@ LIST_PENDING: Final = _moderates_comment
 EDIT_USER: Final = some(Own(users.c.id), _administers)
 
 RULES: Final[Mapping[str, Rule]] = {name: rule for name, rule in globals().items() if isinstance(rule, Rule)}
+
+# --- what a credential must allow ------------------------------------------------------------------------------
+
+# The scope of each act, by its name in the API.  None: it is done with a password or a code, by whoever has that.
+SCOPE_OF: Final[Mapping[str, str | None]] = {
+    "signUp": None,
+    "signIn": None,
+    "requestPasswordReset": None,
+    "resetPassword": None,
+    "verifyEmail": None,
+    "requestEmailConfirmation": "ACCOUNT",
+    "requestEmailChange": "ACCOUNT",
+    "signOut": "ACCOUNT",
+    "signOutEverywhere": "ACCOUNT",
+    "revokeSession": "ACCOUNT",
+    "createApiToken": "ACCOUNT",
+    "revokeApiToken": "ACCOUNT",
+    "changePassword": "ACCOUNT",
+    "editProfile": "ACCOUNT",
+    "changeHandle": "ACCOUNT",
+    "deactivateAccount": "ACCOUNT",
+    "createCommunity": "COMMUNITIES",
+    "joinCommunity": "COMMUNITIES",
+    "leaveCommunity": "COMMUNITIES",
+    "setCommunityMember": "COMMUNITIES",
+    "removeCommunityMember": "COMMUNITIES",
+    "createPost": "WRITE",
+    "editPost": "WRITE",
+    "publishPost": "WRITE",
+    "unpublishPost": "WRITE",
+    "deletePost": "WRITE",
+    "addComment": "WRITE",
+    "editComment": "WRITE",
+    "deleteComment": "WRITE",
+}
+
+
+def check_scope(act: str, audience: Audience) -> None:
+    """Before anything else is looked at.  Raises NotPermitted for a token that is not made for this."""
+    scope = SCOPE_OF[act]
+    if scope is not None and scope not in audience.scopes:
+        raise NotPermitted(phrase("This token lacks the scope {scope}.", scope=scope), requires=scope)

@@ -140,6 +140,7 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = now, guest: Acc
                     finally:
                         keeping.cancel()
                         await asyncio.wait([keeping])
+                        await services.uses.finish()
                         await services.changes.finish()
             finally:
                 await broker.stop()

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import strawberry
 from strawberry.dataloader import DataLoader
 
+from graph.access import check_scope
 from graph.audience import VISITOR, Audience
 from graph.change import KEY_LIMIT, Action, Changes, Key
 from graph.cookies import CookieOutlet
@@ -16,7 +17,9 @@ from graph.execution.fields import Asking, Batched, NoEntity, all_columns
 from graph.phrases import phrase
 from graph.refusals import Invalid, Refusal
 from graph.storage.database import Storage
-from graph.storage.rows import Row
+from graph.storage.rows import Row, Rows
+from graph.users.attempts import Attempts
+from graph.users.uses import Uses
 
 T = TypeVar("T")
 
@@ -48,6 +51,12 @@ class Services:
     public_url: str
     session_microseconds: int
     sends_mail: bool = False
+    attempts: Attempts = field(default_factory=Attempts)
+    uses: Uses = field(default_factory=Uses)
+
+    def asking(self, rows: Rows, audience: Audience) -> Asking:
+        """A read for this audience, at the present moment."""
+        return Asking(rows, audience, self.public_url, self.now())
 
 
 @dataclass
@@ -59,6 +68,7 @@ class Context:
     _loaders: dict[object, "DataLoader[Row, Any]"] = field(default_factory=dict)
     connection_params: Mapping[str, object] | None = None
     cookie: CookieOutlet = field(default_factory=CookieOutlet)  # by itself closed, as over a socket
+    client: str | None = None  # the address from which is asked, where it is known
 
     @property
     def asking(self) -> Asking:
@@ -69,7 +79,7 @@ class Context:
         """Leave the present view, if any, and read from one that shows everything committed by now."""
         await self.view.aclose()
         rows = await self.view.enter_async_context(self.services.storage.reading())
-        self.read_from(Asking(rows, self.viewer.audience, self.services.public_url))
+        self.read_from(self.services.asking(rows, self.viewer.audience))
 
     def read_from(self, asking: Asking) -> None:
         self._asking = asking
@@ -114,6 +124,7 @@ async def prepare_and_carry_out(
     """The same for an action whose making takes time (rendering, hashing), or may refuse by itself."""
     context = info.context
     try:
+        check_scope(mutation, context.viewer.audience)
         key = _key(mutation, given)
         action = await prepare()
         value = await context.services.changes.run(action, audience=context.viewer.audience, key=key)

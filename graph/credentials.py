@@ -8,7 +8,7 @@ from graph.context import Services, Viewer
 from graph.cookies import NOT_IN_THE_OPEN, CookieOutlet, SessionCookie, cookie_at
 from graph.origins import Origins
 from graph.requests import Unacceptable
-from graph.users.authentication import authenticate
+from graph.users.authentication import recognise
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Credentials:
         return self.cookie.cleared() if outlet.is_cleared else None
 
     async def standing(self, secret: str) -> Viewer | None:
-        return await authenticate(self.services.storage, secret, self.services.now())
+        return await recognise(self.services, secret)
 
 
 async def viewer_from(authorization: str | None, services: Services) -> Viewer:
@@ -67,7 +67,7 @@ async def viewer_from(authorization: str | None, services: Services) -> Viewer:
     secret = bearer(authorization)
     if secret is None:
         return Viewer()
-    viewer = await authenticate(services.storage, secret, services.now())
+    viewer = await recognise(services, secret)
     if viewer is None:
         raise Unacceptable(401, "This token is unknown, ended or expired.", {"WWW-Authenticate": "Bearer"})
     return viewer

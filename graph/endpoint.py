@@ -89,7 +89,9 @@ class HttpEndpoint:
         viewer, outlet = await self._credentials.asker(http.headers)
         viewer = viewer.speaking(language_wanted(http.headers.get("accept-language", "")))
         request = await self._request(http)
-        answer = await self._engine.answer(request, Context(self._credentials.services, viewer, cookie=outlet))
+        client = None if http.client is None else http.client.host
+        context = Context(self._credentials.services, viewer, cookie=outlet, client=client)
+        answer = await self._engine.answer(request, context)
         return self._with_cookie(_response(answer.body(), _status(answer, media_type), media_type), outlet)
 
     async def _request(self, http: HttpRequest) -> Request:

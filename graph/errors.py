@@ -149,6 +149,9 @@ class RequestErrorCode(Enum):
         description="The HTTP request cannot be taken: its method, headers, address or body, as the status says.",
     )
     FORBIDDEN = strawberry.enum_value("FORBIDDEN", description="A page of another site used the cookie of this one.")
+    NOT_PERMITTED = strawberry.enum_value(
+        "NOT_PERMITTED", description="The API token lacks a scope for what is selected: see `requires`."
+    )
     INTERNAL = strawberry.enum_value(
         "INTERNAL", description="A defect of the server: its operator finds it in the logs by `id`."
     )

@@ -14,7 +14,8 @@ NO_GOOD = ""  # a secret that nobody has: refused at the greeting, unless that b
 
 async def connection_of(connection: HTTPConnection, credentials: Credentials) -> Member:
     """A socket's context; a token or the session's cookie may come with the handshake already."""
-    member = Member(language=language_wanted(connection.headers.get("accept-language", "")))
+    language = language_wanted(connection.headers.get("accept-language", ""))
+    member = Member(language=language, client=None if connection.client is None else connection.client.host)
     try:
         member.secret = bearer(connection.headers.get("authorization"))
         if member.secret is None:

@@ -30,6 +30,7 @@ from strawberry.types.field import StrawberryField
 
 from graph.audience import Audience
 from graph.context import Context, Services, Viewer
+from graph.cookies import CookieOutlet
 from graph.errors import request_error
 from graph.events import ACCESS_TOPIC
 from graph.execution.answers import Engine, Request, report, told
@@ -38,7 +39,7 @@ from graph.execution.fields import SOURCE, Asking, source_of
 from graph.execution.plans import arguments_of
 from graph.storage.errors import StorageError
 from graph.storage.rows import Rows
-from graph.users.authentication import authenticate
+from graph.users.authentication import recognise
 from subscriptions import log
 from subscriptions.cursor import Lost, MalformedCursor, Vector, decode, encode
 from subscriptions.log import Entry
@@ -199,7 +200,7 @@ class LiveStream:
 
     async def _in_view(self, work: Callable[[Asking], Awaitable[T]]) -> T:
         async with self.services.storage.reading() as rows:
-            return await work(Asking(rows, self.audience, self.services.public_url))
+            return await work(self.services.asking(rows, self.audience))
 
     def _cursor(self, vector: Vector) -> str:
         return encode(vector, self.topics, self.following.cursors)
@@ -213,6 +214,7 @@ class Member:
     secret: str | None = None
     by_cookie: bool = False  # whether the browser added the secret by itself
     language: str | None = None  # that the handshake asks for
+    client: str | None = None  # the address from which it was opened
     connection_params: Mapping[str, object] | None = None
 
 
@@ -231,7 +233,9 @@ class LiveDoor:
             document = self._engine.documents.read(asked.query)
             operation = document.operation(asked.operation_name)
             if operation.operation is not OperationType.SUBSCRIPTION:
-                answer = await self._engine.answer(asked, Context(self._services, member.viewer))
+                outlet = CookieOutlet(came=member.by_cookie)
+                context = Context(self._services, member.viewer, cookie=outlet, client=member.client)
+                answer = await self._engine.answer(asked, context)
                 if not answer.executed:
                     raise Refusing(orjson.dumps(answer.errors))
                 return orjson.dumps(answer.body())
@@ -253,7 +257,7 @@ class LiveDoor:
         """A socket lives long: what its client may do is what it may do now.  Raises a request error."""
         if member.secret is None:
             return
-        viewer = await authenticate(self._services.storage, member.secret, self._services.now())
+        viewer = await recognise(self._services, member.secret)
         if viewer is None:
             raise request_error("This session has ended.", "UNAUTHENTICATED")
         member.viewer = viewer.speaking(member.language)
@@ -302,7 +306,7 @@ class LiveDoor:
         arguments = arguments_of(self._engine.schema, core, declared, node, variables)
 
         async def begin(rows: Rows) -> Following:
-            return await source.begin(Asking(rows, viewer.audience, self._services.public_url), **arguments)
+            return await source.begin(self._services.asking(rows, viewer.audience), **arguments)
 
         following = await self._services.storage.read(begin)
         decoded(following.after, following.topics, following.cursors)

@@ -14,7 +14,6 @@ from graphql.execution.values import get_variable_values
 from graph.context import Context
 from graph.errors import request_error, user_error
 from graph.execution.documents import Document, Documents, Refused
-from graph.execution.fields import Asking
 from graph.execution.guard import Limits, check_operation
 from graph.phrases import phrase, said
 from graph.refusals import Refusal
@@ -105,7 +104,7 @@ class Engine:
             return None
 
         async def work(rows: Rows) -> dict[str, Any]:
-            asking = Asking(rows, context.viewer.audience, context.services.public_url)
+            asking = context.services.asking(rows, context.viewer.audience)
             return await plan.run(asking, variables)
 
         try:

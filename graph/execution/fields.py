@@ -31,6 +31,7 @@ class Asking:
     rows: Rows
     audience: Audience
     public_url: str
+    now: int = 0  # µs since 1970, UTC; for what ends by itself
 
 
 class Entity:

@@ -124,7 +124,6 @@ async def verify_email(change: Change, *, code_hash: bytes, handle: str | None =
         user_id = await user_actions.sign_up(
             change, handle=handle or wanted, email=email, password_hash=password_hash, locale=locale
         )
-        assert user_id is not None, "nobody is told instead"
         await change_user(change, user_id, email_confirmed_at=change.now)
         return user_id
     user_id, kind, address = await _used(change, code_hash, (rules.CONFIRM, rules.CHANGE))

@@ -14,10 +14,9 @@ from graph.mail.codes import hash_of
 from graph.nodes import one
 from graph.refusals import Unavailable
 from graph.users import passwords
-from graph.users.actions import wrong_password
 from graph.users.mutations import checked_repetition, show_account
 from graph.users.rules import PASSWORD_LIMIT, PASSWORD_SHORTEST, check_password
-from graph.users.store import password_hash_of
+from graph.users.sessions import compared
 from graph.users.types import Viewer
 
 
@@ -190,10 +189,7 @@ async def request_email_change(
 
     async def prepare() -> Action[int]:
         check_mail(context)
-        viewer_id = context.viewer.audience.viewer_id
-        checked_hash = None if viewer_id is None else await password_hash_of(context.services.storage, viewer_id)
-        if viewer_id is not None and not (await passwords.verify(input.password, checked_hash)).matches:
-            raise wrong_password("password")
+        checked_hash = await compared(context, input.password, "password")
         return lambda change: actions.request_email_change(change, email=input.new_email, checked_hash=checked_hash)
 
     done = await prepare_and_carry_out(info, "requestEmailChange", replace(input, password=""), prepare)

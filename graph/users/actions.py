@@ -3,7 +3,7 @@
 Secrets and passwords arrive here as hashes: an action may run twice, and what it returns may be kept.
 """
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from typing import Any, Final
 
 from graph.audience import SCOPES
@@ -28,27 +28,15 @@ async def sign_up(
     email: str,
     password_hash: str,
     locale: str | None = None,
-    tell_owner: Callable[[Change, int], Awaitable[None]] | None = None,
-) -> int | None:
-    """Make an account; gives its id.  Raises Invalid, and Taken for a handle or an address that somebody has.
-
-    With `tell_owner` an address that somebody has is no refusal: its owner (by id) is told, within this change, no
-    account is made, and None comes back.  Whoever asks must be answered the same in both cases.
-    """
-    try:
-        return await _add(
-            change,
-            handle=rules.clean_handle(handle),
-            email=rules.clean_email(email),
-            password_hash=password_hash,
-            locale=rules.clean_locale(locale) or change.audience.locale,
-        )
-    except Taken as taken:
-        owner_id = await store.id_by_email(change, rules.email_key(email)) if taken.path[-1] == "email" else None
-        if tell_owner is None or owner_id is None:
-            raise
-        await tell_owner(change, owner_id)
-        return None
+) -> int:
+    """Make an account; gives its id.  Raises Invalid, and Taken for a handle or an address that somebody has."""
+    return await _add(
+        change,
+        handle=rules.clean_handle(handle),
+        email=rules.clean_email(email),
+        password_hash=password_hash,
+        locale=rules.clean_locale(locale) or change.audience.locale,
+    )
 
 
 async def sign_in(

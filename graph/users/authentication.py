@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from graph.audience import SCOPES, Audience
-from graph.context import Viewer
+from graph.context import Services, Viewer
 from graph.phrases import language_of
 from graph.storage.rows import Row, Rows
 from graph.users import store
@@ -21,6 +21,20 @@ async def authenticate(rows: Rows, secret: str, now: int) -> Viewer | None:
     found = await store.standing_by_secret(rows, hash_of(secret), now)
     if not found:
         return None
+    return _viewer(found)
+
+
+async def recognise(services: Services, secret: str) -> Viewer | None:
+    """The same at the door: it is also told that the session or token is in use."""
+    now = services.now()
+    found = [] if len(secret) > SECRET_LIMIT else await store.standing_by_secret(services.storage, hash_of(secret), now)
+    if not found:
+        return None
+    services.uses.note(services.changes, found[0][0], found[0][4], now)
+    return _viewer(found)
+
+
+def _viewer(found: Sequence[Row]) -> Viewer:
     token_id, kind, scopes, expires_at, _ = found[0][:5]
     allowed = SCOPES if kind == "SESSION" else SCOPES & frozenset(scopes.split())
     return Viewer(_audience([row[5:] for row in found], allowed, token_id), expires_at)

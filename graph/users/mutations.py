@@ -1,7 +1,6 @@
 """What a client may do with accounts, sessions and tokens."""
 
 from dataclasses import replace
-from enum import Enum
 from typing import Annotated
 
 import strawberry
@@ -9,30 +8,25 @@ import strawberry
 from graph.acts import INPUT, errors_field, key_given, key_in_input, key_returned
 from graph.change import Action
 from graph.context import CarriedOut, Context, Info, carry_out, prepare_and_carry_out
-from graph.context import Viewer as Asker
 from graph.errors import UserError, user_error
-from graph.execution.fields import Asking
 from graph.mail.actions import request_sign_up
 from graph.nodes import global_id_or_none, one
 from graph.refusals import Conflict
 from graph.scalars import Instant, Markdown
 from graph.users import actions, passwords, rules, store
-from graph.users.authentication import authenticate, viewer_of
-from graph.users.tokens import new_secret
-from graph.users.types import ApiToken, Viewer
-
-
-@strawberry.enum(description="How the secret of a session travels.")
-class CredentialDelivery(Enum):
-    TOKEN = strawberry.enum_value(
-        "TOKEN", description="In the payload, once: for programs, and for front ends that keep it themselves."
-    )
-    COOKIE = strawberry.enum_value(
-        "COOKIE",
-        description="In a cookie that no script can read, and never in a payload: for pages of this site, and of front "
-        "ends on the same site that the operator names.  Not over a socket.",
-    )
-
+from graph.users.authentication import viewer_of
+from graph.users.credentials import CredentialMutations
+from graph.users.sessions import (
+    CredentialDelivery,
+    Fresh,
+    become,
+    begin_session,
+    compared,
+    compared_each_time,
+    delivered,
+    keyless,
+)
+from graph.users.types import User, Viewer
 
 # --- signUp -----------------------------------------------------------------------------------------------------
 
@@ -98,36 +92,11 @@ async def sign_up(info: Info, input: Annotated[SignUpInput, INPUT]) -> SignUpPay
     done = await checked_repetition(info.context, done, input.password, password_hash)
     payload = SignUpPayload(user_id=done.value, client_mutation_id=input.client_mutation_id, errors=done.errors)
     if done.value is not None and input.delivery is not None:
-        payload.token, payload.expires_at = await _begin_session(info.context, done.value, input.delivery)
+        payload.token, payload.expires_at = await begin_session(info.context, done.value, input.delivery)
     elif done.value is not None:
         await show_account(info.context, done.value)
     payload.confirmation_sent = done.value is None and not done.errors
     return payload
-
-
-async def _begin_session(
-    context: Context, user_id: int, delivery: CredentialDelivery
-) -> tuple[str | None, Instant | None]:
-    """For somebody whose password has just been compared, or chosen; gives what the payload shows of it."""
-    secret = new_secret("SESSION")
-    expires_at = context.services.now() + context.services.session_microseconds
-    checked_hash = await store.password_hash_of(context.asking.rows, user_id)
-    assert checked_hash is not None, "a password was compared"
-    replaced_id = context.viewer.token_id if context.cookie.came else None
-    await context.services.changes.run(
-        lambda change: actions.sign_in(
-            change,
-            user_id=user_id,
-            checked_hash=checked_hash,
-            secret_hash=secret.hash,
-            expires_at=expires_at,
-            replaced_id=replaced_id,
-        ),
-        audience=context.viewer.audience,
-    )
-    await context.read_anew()
-    await _become(context, await authenticate(context.asking.rows, secret.text, context.services.now()))
-    return _delivered(context, delivery, secret.text, expires_at), Instant(expires_at)
 
 
 async def checked_repetition(
@@ -148,7 +117,7 @@ async def show_account(context: Context, user_id: int) -> None:
     rows = context.asking.rows
     person = await viewer_of(rows, user_id)
     if person is not None:  # otherwise it was deactivated, and is shown to nobody
-        context.read_from(Asking(rows, person.audience, context.services.public_url))
+        context.read_from(context.services.asking(rows, person.audience))
 
 
 # --- signIn -----------------------------------------------------------------------------------------------------
@@ -156,11 +125,7 @@ async def show_account(context: Context, user_id: int) -> None:
 
 @strawberry.input(description="Input of `signIn`.")
 class SignInInput:
-    client_mutation_id: str | None = strawberry.field(
-        default=None,
-        description="Only comes back in the payload: the password is compared each time, and signing in again begins "
-        "another session.",
-    )
+    client_mutation_id: str | None = compared_each_time()
     identifier: str = strawberry.field(description="The handle or the e-mail address.")
     password: str = strawberry.field(description="The password.")
     device: str | None = strawberry.field(
@@ -189,8 +154,7 @@ class SignInPayload:
 
 async def sign_in(info: Info, input: Annotated[SignInInput, INPUT]) -> SignInPayload:
     context = info.context
-    secret = new_secret("SESSION")
-    expires_at = context.services.now() + context.services.session_microseconds
+    fresh = Fresh.of(context)
 
     async def prepare() -> Action[int]:
         if input.delivery is CredentialDelivery.COOKIE:
@@ -201,57 +165,44 @@ async def sign_in(info: Info, input: Annotated[SignInInput, INPUT]) -> SignInPay
             user_id=user_id,
             checked_hash=checked_hash,
             stronger_hash=stronger_hash,
-            secret_hash=secret.hash,
-            expires_at=expires_at,
+            secret_hash=fresh.secret.hash,
+            expires_at=fresh.expires_at,
             device=input.device,
             replaced_id=context.viewer.token_id if context.cookie.came else None,
         )
 
-    done = await prepare_and_carry_out(info, "signIn", replace(input, client_mutation_id=None), prepare)
+    done = await prepare_and_carry_out(info, "signIn", keyless(input), prepare)
     if done.errors:
         return SignInPayload(user_id=None, client_mutation_id=input.client_mutation_id, errors=done.errors)
-    await _become(context, await authenticate(context.asking.rows, secret.text, context.services.now()))
+    token = await delivered(context, fresh, input.delivery)
     return SignInPayload(
         user_id=context.viewer.audience.viewer_id,
         client_mutation_id=input.client_mutation_id,
-        token=_delivered(context, input.delivery, secret.text, expires_at),
-        expires_at=Instant(expires_at),
+        token=token,
+        expires_at=Instant(fresh.expires_at),
         errors=[],
     )
 
 
-def _delivered(context: Context, delivery: CredentialDelivery, secret: str, expires_at: int) -> str | None:
-    """What of the secret the payload shows: nothing where the cookie has it."""
-    if delivery is CredentialDelivery.COOKIE:
-        context.cookie.keep(secret, expires_at)
-        return None
-    context.cookie.clear()  # its session has been replaced by this one
-    return secret
-
-
 async def _checked(context: Context, input: SignInInput) -> tuple[int, str, str | None]:
-    """The person, the hash that the password matches, and a new one when that is outdated.  Raises SignInFirst."""
-    found = await _credentials(context, input.identifier)
-    user_id, password_hash = found or (0, None)
+    """The person, the hash that the password matches, and a new one when that is outdated.
+
+    Raises SignInFirst, and TooOften.  The same is done for who exists and who does not.
+    """
+    names = _names(input.identifier)
+    attempt = context.services.attempts.begin(repr(names), context.client, context.services.now())
+    user_id, password_hash = await store.credentials(context.services.storage, **names) or (0, None)
     verdict = await passwords.verify(input.password, password_hash)
     if not verdict.matches or password_hash is None:
         raise actions.wrong_words()
+    attempt.succeeded()
     return user_id, password_hash, await passwords.hashed(input.password) if verdict.outdated else None
 
 
-async def _credentials(context: Context, identifier: str) -> tuple[int, str | None] | None:
-    storage = context.services.storage
+def _names(identifier: str) -> dict[str, str]:
     if "@" in identifier.strip().removeprefix("@"):
-        return await store.credentials(storage, email_key=rules.email_key(identifier))
-    return await store.credentials(storage, handle_key=rules.handle_key(identifier).removeprefix("@"))
-
-
-async def _become(context: Context, asker: Asker | None) -> None:
-    """From now on this request is somebody else's, or nobody's."""
-    context.viewer = asker or Asker()
-    if asker is None:
-        context.cookie.clear()
-    await context.read_anew()
+        return {"email_key": rules.email_key(identifier)}
+    return {"handle_key": rules.handle_key(identifier).removeprefix("@")}
 
 
 # --- signOut ----------------------------------------------------------------------------------------------------
@@ -283,7 +234,7 @@ async def sign_out(info: Info, input: Annotated[SignOutInput, INPUT]) -> SignOut
 
     done = await prepare_and_carry_out(info, "signOut", input, prepare)
     if done.value is not None and done.value == current:
-        await _become(context, None)
+        await become(context, None)
     return SignOutPayload(ended_id=done.value, client_mutation_id=input.client_mutation_id, errors=done.errors)
 
 
@@ -320,80 +271,77 @@ async def edit_profile(info: Info, input: Annotated[EditProfileInput, INPUT]) ->
     return EditProfilePayload(user_id=done.value, client_mutation_id=input.client_mutation_id, errors=done.errors)
 
 
-# --- createApiToken ---------------------------------------------------------------------------------------------
+# --- changeHandle -----------------------------------------------------------------------------------------------
 
 
-@strawberry.input(description="Input of `createApiToken`.")
-class CreateApiTokenInput:
+@strawberry.input(description="Input of `changeHandle`.")
+class ChangeHandleInput:
     client_mutation_id: str | None = key_given()
-    name: str = strawberry.field(description=f"What the token is for, at most {rules.TOKEN_NAME_LIMIT} characters.")
-    expires_at: Instant | None = strawberry.field(default=None, description="When it ends by itself; null: never.")
+    handle: str = strawberry.field(
+        description="As in `signUp`, or one that the viewer had before.  The same one can be spelt otherwise at any "
+        f"time, another one taken once in {rules.RENAME_DAYS} days; {rules.FORMER_HANDLES_LIMIT} former ones are kept."
+    )
 
 
-@strawberry.type(description="Result of `createApiToken`.")
-class CreateApiTokenPayload:
-    token_id: strawberry.Private[int | None]
+@strawberry.type(description="Result of `changeHandle`.")
+class ChangeHandlePayload:
+    user_id: strawberry.Private[int | None]
     client_mutation_id: str | None = key_returned()
-    api_token: ApiToken | None = one("token_id", lambda: ApiToken, description="The new token.")
-    secret: str | None = strawberry.field(
+    viewer: Viewer | None = one("user_id", lambda: Viewer, description="The account as it is now.")
+    errors: list[UserError] = errors_field()
+
+
+async def change_handle(info: Info, input: Annotated[ChangeHandleInput, INPUT]) -> ChangeHandlePayload:
+    done = await carry_out(
+        info, "changeHandle", input, lambda change: actions.change_handle(change, handle=input.handle)
+    )
+    return ChangeHandlePayload(user_id=done.value, client_mutation_id=input.client_mutation_id, errors=done.errors)
+
+
+# --- deactivateAccount ------------------------------------------------------------------------------------------
+
+
+@strawberry.input(description="Input of `deactivateAccount`.")
+class DeactivateAccountInput:
+    client_mutation_id: str | None = compared_each_time()
+    password: str | None = strawberry.field(
+        default=None, description="The viewer's; null for an account without a password."
+    )
+
+
+@strawberry.type(description="Result of `deactivateAccount`.")
+class DeactivateAccountPayload:
+    user_id: strawberry.Private[int | None]
+    client_mutation_id: str | None = key_returned()
+    user: User | None = one("user_id", lambda: User, description="What is left for others to see.")
+    returns_until: Instant | None = strawberry.field(
         default=None,
-        description="Shown this once: send it as `Authorization: Bearer …`.  Null for a repetition under the same "
-        "`clientMutationId`: revoke that token and make another.",
+        description="Until when signing in takes the account up again; after that the operator can.  Null without a "
+        "password.",
     )
     errors: list[UserError] = errors_field()
 
 
-async def create_api_token(info: Info, input: Annotated[CreateApiTokenInput, INPUT]) -> CreateApiTokenPayload:
-    secret = new_secret("API")
-    done = await carry_out(
-        info,
-        "createApiToken",
-        input,
-        lambda change: actions.create_api_token(
-            change, name=input.name, secret_hash=secret.hash, expires_at=input.expires_at
-        ),
+async def deactivate_account(info: Info, input: Annotated[DeactivateAccountInput, INPUT]) -> DeactivateAccountPayload:
+    context = info.context
+
+    async def prepare() -> Action[int]:
+        checked_hash = await compared(context, input.password, "password")
+        return lambda change: actions.deactivate_account(change, checked_hash=checked_hash)
+
+    done = await prepare_and_carry_out(info, "deactivateAccount", keyless(input), prepare)
+    payload = DeactivateAccountPayload(
+        user_id=done.value, client_mutation_id=input.client_mutation_id, errors=done.errors
     )
-    # A repetition finds the first token, whose secret nobody can tell any more.
-    new = done.value is not None and await store.is_token(info.context.asking.rows, done.value, secret.hash)
-    return CreateApiTokenPayload(
-        token_id=done.value,
-        client_mutation_id=input.client_mutation_id,
-        secret=secret.text if new else None,
-        errors=done.errors,
-    )
-
-
-# --- revokeApiToken ---------------------------------------------------------------------------------------------
-
-
-@strawberry.input(description="Input of `revokeApiToken`.")
-class RevokeApiTokenInput:
-    client_mutation_id: str | None = key_given()
-    id: strawberry.ID = strawberry.field(description="One of the viewer's API tokens.")
-
-
-@strawberry.type(description="Result of `revokeApiToken`.")
-class RevokeApiTokenPayload:
-    token_id: strawberry.Private[int | None]
-    client_mutation_id: str | None = key_returned()
-    deleted_id: strawberry.ID | None = global_id_or_none("ApiToken", "token_id", "The token that has ended.")
-    errors: list[UserError] = errors_field()
-
-
-async def revoke_api_token(info: Info, input: Annotated[RevokeApiTokenInput, INPUT]) -> RevokeApiTokenPayload:
-    done = await carry_out(
-        info,
-        "revokeApiToken",
-        input,
-        lambda change: actions.revoke_api_token(change, token_id=key_in_input("id", input.id, "ApiToken")),
-    )
-    if done.value is not None and done.value == info.context.viewer.token_id:
-        await _become(info.context, None)
-    return RevokeApiTokenPayload(token_id=done.value, client_mutation_id=input.client_mutation_id, errors=done.errors)
+    if done.value is not None:
+        await become(context, None)
+        until = await store.returns_until(context.asking.rows, done.value)
+        payload.returns_until = None if until is None else Instant(until)
+    return payload
 
 
 @strawberry.type
-class UserMutations:
+class UserMutations(CredentialMutations):
     sign_up: SignUpPayload = strawberry.mutation(resolver=sign_up, description="Make an account.")
     sign_in: SignInPayload = strawberry.mutation(resolver=sign_in, description="Begin a session.")
     sign_out: SignOutPayload = strawberry.mutation(
@@ -402,9 +350,12 @@ class UserMutations:
     edit_profile: EditProfilePayload = strawberry.mutation(
         resolver=edit_profile, description="Change how the viewer appears."
     )
-    create_api_token: CreateApiTokenPayload = strawberry.mutation(
-        resolver=create_api_token, description="Make a token for a program that acts for the viewer."
+    change_handle: ChangeHandlePayload = strawberry.mutation(
+        resolver=change_handle,
+        description="Take another handle.  The former one goes on leading to the viewer, and nobody else gets it.",
     )
-    revoke_api_token: RevokeApiTokenPayload = strawberry.mutation(
-        resolver=revoke_api_token, description="End a token; its live streams end too."
+    deactivate_account: DeactivateAccountPayload = strawberry.mutation(
+        resolver=deactivate_account,
+        description="Close the account: all sessions and API tokens end, picture and bio are hidden, what was written "
+        "stays under the name.",
     )

@@ -126,9 +126,9 @@ def email_key(email: str) -> str:
     return unicodedata.normalize("NFC", text.clean(email).casefold())
 
 
-def check_password(password: str, *, handle: str, email: str) -> None:
+def check_password(password: str, *, handle: str, email: str, field: str = "password") -> None:
     """Raises Invalid."""
-    path = ("input", "password")
+    path = ("input", field)
     if len(password) < PASSWORD_SHORTEST:
         message = phrase("A password has at least {shortest} characters.", shortest=PASSWORD_SHORTEST)
         raise Invalid(message, path, limit=PASSWORD_SHORTEST, actual=len(password))

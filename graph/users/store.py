@@ -37,6 +37,17 @@ async def account(rows: Rows, user_id: int, *columns: sa.Column[Any], lock: bool
     return found[0] if found else None
 
 
+async def names_of(rows: Rows, user_id: int) -> tuple[str, str | None]:
+    """The person's handle and e-mail address."""
+    [(handle, email)] = await rows.rows(sa.select(users.c.handle, users.c.email).where(users.c.id == user_id))
+    return handle, email
+
+
+async def returns_until(rows: Rows, user_id: int) -> int | None:
+    found = await account(rows, user_id, users.c.returns_until)
+    return found[0] if found else None
+
+
 async def password_hash_of(rows: Rows, user_id: int, *, lock: bool = False) -> str | None:
     found = await account(rows, user_id, users.c.password_hash, lock=lock)
     return found[0] if found else None
@@ -113,6 +124,11 @@ async def is_token(rows: Rows, token_id: int, secret_hash: bytes) -> bool:
     """Whether this token is the one that this secret opens."""
     mine = (tokens.c.id == token_id) & (tokens.c.secret_hash == secret_hash)
     return bool(await rows.rows(sa.select(tokens.c.id).where(mine)))
+
+
+async def is_open(rows: Rows, token_id: int, now: int) -> bool:
+    """Whether it has neither ended nor expired."""
+    return bool(await rows.rows(sa.select(tokens.c.id).where(tokens.c.id == token_id, opens(now))))
 
 
 async def end_of_api_token(rows: Rows, token_id: int | None) -> int | None:

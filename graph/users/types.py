@@ -8,12 +8,16 @@ import strawberry
 
 from graph import pages
 from graph.access import SEE_API_TOKEN, SEE_SESSION, SEE_USER, SEE_VIEWER
+from graph.audience import Audience
+from graph.errors import request_error
 from graph.execution.fields import Asking, Columns, Entity, batched, carried, value
 from graph.nodes import Node, global_id, one
 from graph.pages import After, Before, First, Last
+from graph.phrases import phrase
 from graph.scalars import URL, Cursor, Instant, Markdown
 from graph.storage.rows import Row
 from graph.storage.tables import tokens, users
+from graph.users import store
 
 
 @strawberry.enum(description="A role on the whole site, or in one community.  May grow.")
@@ -27,6 +31,26 @@ async def load_urls(asking: Asking, owners: Sequence[Row], wanted: Columns, /) -
     return [URL(f"{asking.public_url}/@{quote(handle)}") for (handle,) in owners]
 
 
+@strawberry.enum(description="What an API token may be used for.  Sessions may be used for everything.  May grow.")
+class TokenScope(Enum):
+    READ = strawberry.enum_value("READ", description="See what the person sees, and follow it live.  Every token may.")
+    WRITE = strawberry.enum_value("WRITE", description="Write, change and delete posts and comments.")
+    COMMUNITIES = strawberry.enum_value(
+        "COMMUNITIES", description="Join and leave communities, change them, and decide on members and what they wrote."
+    )
+    ACCOUNT = strawberry.enum_value(
+        "ACCOUNT", description="See and change the account: profile, e-mail address, password, sessions and tokens."
+    )
+
+
+def shown_while_active(shown: str | None, deactivated_at: int | None) -> str | None:
+    return shown if deactivated_at is None else None
+
+
+def is_active(deactivated_at: int | None) -> bool:
+    return deactivated_at is None
+
+
 @strawberry.type(description="A person.")
 class User(Node, Entity):
     table = users
@@ -38,19 +62,30 @@ class User(Node, Entity):
         description="The name in addresses and mentions, without `@`; unique whatever its case and accents.",
     )
     display_name: str = value(users.c.display_name, description="How the person is called; not unique.")
-    avatar_url: URL | None = value(users.c.avatar_url, description="A square picture; null where there is none.")
+    avatar_url: URL | None = value(
+        users.c.avatar_url,
+        users.c.deactivated_at,
+        through=shown_while_active,
+        description="A square picture; null where there is none, and while the account is closed.",
+    )
     url: URL = batched(users.c.handle, load=load_urls, description="Address of the person's page.")
-    bio: Markdown | None = value(users.c.bio, description="What the person says of themself.")
+    bio: Markdown | None = value(
+        users.c.bio,
+        users.c.deactivated_at,
+        through=shown_while_active,
+        description="What the person says of themself; null while the account is closed.",
+    )
+    is_active: bool = value(
+        users.c.deactivated_at,
+        through=is_active,
+        description="False while the account is closed, by the person or by the operator: what they wrote stays.",
+    )
     role: UserRole = value(users.c.role, description="The person's role on the whole site.")
     created_at: Instant = value(users.c.created_at, description="When the account was made.")
 
 
-_TOKEN_ID = list(tokens.columns).index(tokens.c.id)
-
-
-def is_current(root: Entity, info: strawberry.Info) -> bool:
-    current: bool = root.row[_TOKEN_ID] == info.context.viewer.token_id
-    return current
+def is_current(audience: Audience, token_id: int) -> bool:
+    return audience.token_id == token_id
 
 
 @strawberry.type(description="A signed-in browser, app or device of the viewer.")
@@ -61,8 +96,15 @@ class Session(Node, Entity):
     id: strawberry.ID = global_id("Session", tokens.c.id)
     device: str | None = value(tokens.c.name, description="What the client called itself when it signed in.")
     created_at: Instant = value(tokens.c.created_at, description="When this session began.")
+    last_used_at: Instant = value(tokens.c.last_used_at, description="When it was last used, to about a minute.")
     expires_at: Instant | None = value(tokens.c.expires_at, description="When it ends by itself.")
-    is_current: bool = strawberry.field(resolver=is_current, description="Whether this request came with it.")
+    is_current: bool = value(
+        tokens.c.id,
+        through=is_current,
+        by_audience=True,
+        per_viewer=True,
+        description="Whether this request came with it.",
+    )
 
 
 @strawberry.type(
@@ -75,6 +117,8 @@ class ApiToken(Node, Entity):
     id: strawberry.ID = global_id("ApiToken", tokens.c.id)
     name: str = value(tokens.c.name, description="What the token is for, in the viewer's words.")
     created_at: Instant = value(tokens.c.created_at, description="When it was made.")
+    scopes: list[TokenScope] = value(tokens.c.scopes, through=str.split, description="What it may be used for.")
+    last_used_at: Instant = value(tokens.c.last_used_at, description="When it was last used, to about a minute.")
     expires_at: Instant | None = value(tokens.c.expires_at, description="When it ends by itself; null: never.")
 
 
@@ -109,9 +153,17 @@ class ApiTokenConnection:
 LATEST_FIRST = pages.Order("tokens", (tokens.c.created_at, tokens.c.id), descending=True)
 
 
+def needs_account(audience: Audience) -> None:
+    """Raises a request error: a program that was not made for it is not shown the account."""
+    if "ACCOUNT" not in audience.scopes:
+        message = phrase("This token lacks the scope {scope}.", scope="ACCOUNT")
+        raise request_error(message, "NOT_PERMITTED", requires="ACCOUNT")
+
+
 async def _tokens_of(asking: Asking, owners: Sequence[Row], wanted: Columns, asked: pages.Slice) -> list[pages.Page]:
+    needs_account(asking.audience)
     people = [person for (person,) in owners]
-    where = [wanted.entity.see.where(asking.audience)]
+    where = [wanted.entity.see.where(asking.audience), store.opens(asking.now)]
     return await pages.page_per_owner(asking, wanted, LATEST_FIRST, asked, tokens.c.user_id, people, where)
 
 
@@ -148,6 +200,11 @@ class ViewerSettings:
     locale: str = strawberry.field(description="The language in which Palabre speaks to the viewer, such as `fr`.")
 
 
+def _email(audience: Audience, email: str | None) -> str | None:
+    needs_account(audience)
+    return email
+
+
 def _settings(locale: str) -> ViewerSettings:
     return ViewerSettings(locale=locale)
 
@@ -159,17 +216,23 @@ class Viewer(Node, Entity):
 
     id: strawberry.ID = global_id("Viewer", users.c.id)
     user: User = one(users.c.id, lambda: User, description="The viewer as everybody sees them.")
-    email: str | None = value(users.c.email, description="Where the viewer is reached; shown to nobody else.")
+    email: str | None = value(
+        users.c.email,
+        through=_email,
+        by_audience=True,
+        description="Where the viewer is reached; shown to nobody else.  API tokens need the scope `ACCOUNT`.",
+    )
     settings: ViewerSettings = value(users.c.locale, through=_settings, description="The viewer's preferences.")
     sessions: SessionConnection = batched(
         users.c.id,
         load=load_sessions,
         entity=lambda: Session,
-        description="Browsers and devices that are signed in, the latest first.",
+        description="Browsers and devices that are signed in, the latest first.  API tokens need the scope `ACCOUNT`.",
     )
     api_tokens: ApiTokenConnection = batched(
         users.c.id,
         load=load_api_tokens,
         entity=lambda: ApiToken,
-        description="Tokens of programs that act for the viewer, the latest first.",
+        description="Tokens of programs that act for the viewer, the latest first.  API tokens need the scope "
+        "`ACCOUNT`.",
     )

@@ -20,7 +20,6 @@ from graph.communities.queries import CommunityQueries
 from graph.context import Context, Services, Viewer
 from graph.errors import ERROR_TYPES
 from graph.execution.answers import Answer, Engine, Request
-from graph.execution.fields import Asking
 from graph.execution.guard import Limits
 from graph.execution.plans import Plan, compile_plan
 from graph.live import LiveDoor, Member
@@ -100,7 +99,7 @@ class Site:
         data: dict[str, Any] = answer.data
         if (plan := plan_of(operation)) is not None:
             async with self.storage.reading() as rows:
-                asking = Asking(rows, viewer.audience, self.services.public_url)
+                asking = self.services.asking(rows, viewer.audience)
                 assert await plan.run(asking, variables) == data
         return data
 
@@ -124,7 +123,7 @@ def plan_of(operation: str) -> Plan | None:
     """None for a mutation."""
     [definition] = parse(operation).definitions
     assert isinstance(definition, OperationDefinitionNode)
-    if definition.operation.value != "query" or "isCurrent" in operation:
+    if definition.operation.value != "query":
         return None
     return compile_plan(SCHEMA, definition, {}, {})
 

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.access import RULES, All, Among, Facts, Is, Missing, Of, Own, Rule, Some, every, is_, some
+from graph.access import RULES, SCOPE_OF, All, Among, Facts, Is, Missing, Of, Own, Rule, Some, every, is_, some
 from graph.audience import SCOPES, VISITOR, Audience
+from graph.schema import schema
 from graph.storage.database import Storage
 from graph.storage.tables import comments, communities, memberships, posts, revisions, tokens, users
 
@@ -204,3 +205,10 @@ async def test_only_authors_and_moderators_see_what_waits_for_approval(world: Wo
         (VISITOR, set()),
     ):
         assert set(await world.storage.rows(waiting.where(RULES["SEE_COMMENT"].where(audience)))) == expected
+
+
+def test_every_act_says_which_scope_it_needs() -> None:
+    mutation = schema._schema.mutation_type
+    assert mutation is not None
+    assert set(SCOPE_OF) == set(mutation.fields)
+    assert {scope for scope in SCOPE_OF.values() if scope is not None} <= SCOPES
