@@ -146,6 +146,35 @@ def export(
     archives.export(settings, file, with_secrets=not without_secrets)
 
 
+@app.command()
+@takes_settings("database_url")
+def backup(
+    settings: Settings,
+    *,
+    file: Annotated[Path, typer.Argument(help="Where to write the backup; it must not be there yet.")],
+) -> None:
+    """Write a copy of the database as of one moment, while the server goes on; `palabre restore` brings it back."""
+    from graph.commands import backups
+
+    backups.back_up(settings, file)
+
+
+@app.command()
+@takes_settings("database_url")
+def restore(
+    settings: Settings,
+    *,
+    file: Annotated[Path, typer.Argument(help="What `palabre backup` has written, from a database of the same kind.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also where there is content: it is kept in a file beside the new one.")
+    ] = False,
+) -> None:
+    """Bring a backup back, into an empty database; who followed the community live is told to read it anew."""
+    from graph.commands import backups
+
+    backups.restore(settings, file, replace=replace)
+
+
 @import_app.command("archive")
 @takes_settings("database_url")
 def import_archive(

@@ -103,6 +103,20 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
+def bare_url(database_url: str, tmp_path: Path) -> Iterator[str]:
+    """A second place on the same engine, where nothing was made yet."""
+    if database_url.startswith("sqlite"):
+        yield f"sqlite:///{tmp_path / 'bare.db'}"
+        return
+    name = f"palabre_test_{secrets.token_hex(6)}"
+    _administer(f'CREATE DATABASE "{name}"')
+    try:
+        yield urlsplit(POSTGRES_URL)._replace(path=f"/{name}").geturl()
+    finally:
+        _administer(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
 async def storage(database_url: str) -> AsyncIterator[Storage]:
     async with Storage.at(database_url) as storage:
         yield storage

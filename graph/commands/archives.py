@@ -8,7 +8,7 @@ from pathlib import Path
 
 from graph import app
 from graph.commands.console import note, progress, say
-from graph.commands.databases import check_file, check_version, file_of, is_there, make_ready
+from graph.commands.databases import check_version, is_there, make_ready, occupied, refuse_content
 from graph.commands.failures import Failure, worded
 from graph.keeping import moving
 from graph.keeping.archive import Archive
@@ -16,7 +16,7 @@ from graph.keeping.files import AlreadyThere
 from graph.keeping.rules import Manifest, UnreadableArchive
 from graph.settings import Settings, masked
 from graph.storage.database import Storage
-from graph.storage.migrate import content_of
+from graph.storage.errors import NotEmpty
 
 
 def export(settings: Settings, file: Path, *, with_secrets: bool) -> None:
@@ -70,7 +70,7 @@ async def _fill(settings: Settings, archive: Archive) -> Manifest:
         with progress("Bringing it in") as told:
             try:
                 await moving.fill(storage, archive, progress=told)
-            except moving.NotEmpty as error:
+            except NotEmpty as error:
                 raise Failure(occupied(settings, error.table)) from error
     return archive.manifest
 
@@ -79,26 +79,6 @@ def make_empty(settings: Settings) -> None:
     """Make the database, or bring one that has no content to this version.  Raises Failure."""
     refuse_content(settings)
     make_ready(settings)
-
-
-def refuse_content(settings: Settings) -> None:
-    """Raises Failure where anything was written into the database, at whatever version; it is left as it is."""
-    if not is_there(settings):
-        return
-    file = file_of(settings.database_url)
-    if file is not None:
-        check_file(file)
-    with worded(settings.database_url):
-        table = content_of(settings.database_url)
-    if table is not None:
-        raise Failure(occupied(settings, table))
-
-
-def occupied(settings: Settings, table: str) -> str:
-    return (
-        f"{masked(settings.database_url)} has content of its own (in {table}); it is left as it is.  "
-        "Name an empty database, or one that is not there yet, with --database-url."
-    )
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from graph.commands.console import note
 from graph.commands.failures import Failure, worded
 from graph.settings import Settings, masked
 from graph.storage.database import Storage, parse
-from graph.storage.migrate import migrate, newest_version, refuse_newer, schema_version
+from graph.storage.migrate import content_of, migrate, newest_version, refuse_newer, schema_version
 from graph.storage.sqlite import path_of
 
 SQLITE_HEADER: Final = b"SQLite format 3\0"  # the first bytes of every database file
@@ -57,6 +57,26 @@ def check_version(settings: Settings) -> None:
     if found != newest_version():
         place = masked(settings.database_url)
         raise Failure(f"{place} is not of this version of Palabre.  Bring it there first: palabre migrate")
+
+
+def refuse_content(settings: Settings) -> None:
+    """Raises Failure where anything was written into the database, at whatever version; it is left as it is."""
+    if not is_there(settings):
+        return
+    file = file_of(settings.database_url)
+    if file is not None:
+        check_file(file)
+    with worded(settings.database_url):
+        table = content_of(settings.database_url)
+    if table is not None:
+        raise Failure(occupied(settings, table))
+
+
+def occupied(settings: Settings, table: str) -> str:
+    return (
+        f"{masked(settings.database_url)} has content of its own (in {table}); it is left as it is.  "
+        "Name an empty database, or one that is not there yet, with --database-url."
+    )
 
 
 def check_file(file: Path) -> None:

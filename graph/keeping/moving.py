@@ -24,7 +24,7 @@ from graph.keeping.rules import (
     refuse_misfit,
 )
 from graph.storage.database import Storage
-from graph.storage.errors import SchemaIsNewer
+from graph.storage.errors import NotEmpty, SchemaIsNewer
 from graph.storage.migrate import migrate, newest_version, refuse_newer, tables_at
 from graph.storage.rows import Failed, Rows
 from graph.storage.tables import metadata as newest
@@ -42,14 +42,6 @@ LONG: Final[Mapping[str, Any]] = {
 }
 
 Progress = Callable[[int, int], None]  # so many rows of so many
-
-
-class NotEmpty(Exception):
-    """The database has content of its own: it is left as it is."""
-
-    def __init__(self, table: str) -> None:
-        super().__init__(f"there are {table}")
-        self.table = table
 
 
 def quiet(done: int, total: int) -> None: ...

@@ -5,6 +5,7 @@ StorageError
 ├── DriverMissing      the engine's driver is not installed
 ├── NotDurable         the server would answer before a commit is safe
 ├── SchemaIsNewer      the database was made by a later version
+├── NotEmpty           the database has content of its own, where none may be
 ├── NotConnected       before `connect`, after `disconnect`, or outside of its block
 ├── Busy               a wait reached its time limit; nothing was done
 ├── TooSlow            a statement reached its time limit; it had no effect
@@ -40,6 +41,12 @@ class SchemaIsNewer(StorageError):
     def __init__(self, found: str, known: str) -> None:
         super().__init__(f"the database is at version {found}, which this program (at {known}) does not know")
         self.found, self.known = found, known
+
+
+class NotEmpty(StorageError):
+    def __init__(self, table: str) -> None:
+        super().__init__(f"it has content of its own, in {table}")
+        self.table = table
 
 
 class NotConnected(StorageError):

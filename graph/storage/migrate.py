@@ -17,8 +17,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.pool import NullPool
 
 from graph.storage.database import parse
-from graph.storage.errors import DriverMissing, SchemaIsNewer
+from graph.storage.errors import DriverMissing, NotEmpty, SchemaIsNewer
 from graph.storage.sqlite import path_of
+from graph.storage.tables import metadata as newest
 from graph.storage.turn import Turn
 
 T = TypeVar("T")
@@ -74,6 +75,21 @@ def _occupied(connection: sa.Connection) -> str | None:
         if name != HISTORY_TABLE and connection.execute(sa.select(sa.literal(1)).select_from(table).limit(1)).first():
             return name
     return None
+
+
+def clear(url: str) -> None:
+    """Take away this program's tables, which must be without content.  Raises NotEmpty."""
+    _on(url, _cleared)
+
+
+def _cleared(connection: sa.Connection) -> None:
+    occupied = _occupied(connection)
+    if occupied is not None:
+        raise NotEmpty(occupied)
+    ours = [*newest.tables, VERSION_TABLE] if _version(connection) is not None else []
+    found = sa.MetaData()
+    found.reflect(connection, only=lambda name, _: name in ours)
+    found.drop_all(connection)
 
 
 def _reflected(connection: sa.Connection) -> sa.MetaData:

@@ -25,6 +25,7 @@ from graph.keeping.files import AlreadyThere
 from graph.keeping.rules import Manifest, UnreadableArchive
 from graph.schema import schema
 from graph.storage.database import Storage
+from graph.storage.errors import NotEmpty
 from graph.storage.migrate import migrate, newest_version
 from graph.storage.tables import metadata
 from graph.users.actions import create_user
@@ -201,7 +202,7 @@ async def test_a_database_with_content_is_left_as_it_is(storage: Storage, databa
     await fill(storage, metadata)
     await exported(storage, tmp_path / "all.zip")
     before = await everything(storage)
-    with pytest.raises(moving.NotEmpty):
+    with pytest.raises(NotEmpty):
         await brought(tmp_path / "all.zip", database_url)
     assert await everything(storage) == before
 
