@@ -4,7 +4,6 @@
 2  it was asked in the wrong way: an option or a setting that cannot be used
 """
 
-import asyncio
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +14,7 @@ from typer.core import TyperGroup
 from graph.commands.console import note, say
 from graph.commands.failures import Failure
 from graph.commands.options import takes_settings
+from graph.commands.users import users_app
 from graph.refusals import Refusal
 from graph.settings import Settings, WrongSettings
 
@@ -53,12 +53,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # they show what variables hold, and these hold secrets
 )
-users_app = typer.Typer(help="Accounts, made by the operator.", no_args_is_help=True)
 app.add_typer(users_app, name="users")
 import_app = typer.Typer(help="Bring other sites' discussions in, or an archive.", no_args_is_help=True)
 app.add_typer(import_app, name="import")
-
-Handle = Annotated[str, typer.Argument(help="The person's handle.")]
 
 
 # Commands import what they need when they run: `palabre --help` and a wrong option answer at once.
@@ -96,37 +93,6 @@ def migrate(settings: Settings) -> None:
 
     applied = make_ready(settings)
     say("\n".join(applied) if applied else "Nothing to do.")
-
-
-@users_app.command("create")
-@takes_settings("database_url")
-def create_user(
-    settings: Settings,
-    *,
-    handle: Handle,
-    admin: Annotated[bool, typer.Option("--admin", help="Let them moderate everything.")] = False,
-) -> None:
-    """Make an account, without a password: `palabre users token` lets them in."""
-    from graph.commands import databases, people
-
-    databases.make_ready(settings)
-    asyncio.run(people.create_user(settings, handle, is_admin=admin))
-    note(f"@{handle} is there.")
-
-
-@users_app.command("token")
-@takes_settings("database_url")
-def create_token(
-    settings: Settings,
-    *,
-    handle: Handle,
-    name: Annotated[str, typer.Option(help="What the token is for.")] = "command line",
-) -> None:
-    """Make an API token and print it, and nothing else; it is never shown again."""
-    from graph.commands import databases, people
-
-    databases.make_ready(settings)
-    say(asyncio.run(people.new_token(settings, handle, name)))
 
 
 @app.command("export")

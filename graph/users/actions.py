@@ -297,6 +297,16 @@ async def token_for(
     )
 
 
+async def end_sessions(change: Change, *, handle: str, end_api_tokens: bool = False) -> int:
+    """End all of somebody's sessions, their API tokens too if so wished, as the operator; gives their id.
+
+    Raises NotFound.
+    """
+    user_id = await by_handle(change, handle)
+    await _shut_out(change, user_id, EVERYTHING if end_api_tokens else SESSIONS)
+    return user_id
+
+
 async def revoke(change: Change, *, token_id: int) -> int:
     """End anybody's session or API token, as the operator; gives whose it was.  Raises NotFound."""
     user_id = await store.revoke_token(change, token_id, at=change.now)
@@ -319,8 +329,12 @@ async def by_handle(change: Change, handle: str) -> int:
     """The person's id, also by a former handle.  Raises NotFound."""
     user_id = await store.id_by_handle(change, rules.handle_key(handle))
     if user_id is None:
-        raise NotFound(phrase("Nobody has the handle {handle}.", handle=handle), ("input", "handle"))
+        raise nobody(handle)
     return user_id
+
+
+def nobody(handle: str) -> NotFound:
+    return NotFound(phrase("Nobody has the handle {handle}.", handle=handle), ("input", "handle"))
 
 
 async def _add(change: Change, *, handle: str, email: str | None, **values: Any) -> int:

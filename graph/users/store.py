@@ -104,6 +104,13 @@ async def count_former_handles(rows: Rows, user_id: int) -> int:
     return int(count)
 
 
+async def former_handles_of(rows: Rows, user_id: int) -> Sequence[str]:
+    """As keys, the latest first."""
+    mine = sa.select(former_handles.c.handle_key).where(former_handles.c.user_id == user_id)
+    found = await rows.rows(mine.order_by(former_handles.c.left_at.desc(), former_handles.c.id.desc()))
+    return [handle_key for (handle_key,) in found]
+
+
 async def leave_handle(rows: Rows, user_id: int, handle_key: str, *, for_key: str, at: int) -> None:
     """The first becomes one of the person's former handles, the second is none any more."""
     taken_back = (former_handles.c.user_id == user_id) & (former_handles.c.handle_key == for_key)
