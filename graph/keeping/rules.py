@@ -21,6 +21,7 @@ LEFT_OUT: Final[Mapping[str, str]] = {
     "epochs": "the copy begins a history of its own, so that clients of the old one are told",
     "mails": "letters leave from one place; those that wait are sent there",
     "codes": "a one-time code is good for minutes, at the place that gave it out",
+    "sign_ups": "an account that waits for the code of a letter is asked for again",
 }
 
 # What lets somebody in, or might: left out on request.  Of the columns the values become null.

@@ -141,7 +141,8 @@ def test_what_looks_like_a_secret_is_one_or_is_known_to_be_none() -> None:
     }
     secret = {f"{table}.{column}" for table, columns in rules.SECRET_COLUMNS.items() for column in columns}
     stay = tuple(f"{table}." for table in (*rules.LEFT_OUT, *rules.SECRET_TABLES))
-    assert {name for name in looks if not name.startswith(stay)} - secret == KNOWN_HARMLESS
+    unknown = {name for name in looks if not name.startswith(stay)} - secret - KNOWN_HARMLESS
+    assert not unknown, f"say in graph/keeping/rules.py whether {unknown} may leave in an archive"
 
 
 async def test_without_secrets_nobody_can_get_in(storage: Storage, tmp_path: Path) -> None:
