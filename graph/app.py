@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
+from graph import logs
 from graph.change import Changes, forget_keys
 from graph.context import Services
 from graph.credentials import Credentials
@@ -23,6 +24,8 @@ from graph.live import LiveDoor
 from graph.mail.letters import Correspondence
 from graph.mail.rules import KEPT
 from graph.mail.store import forget_done
+from graph.metrics import Shown
+from graph.observing import Numbers, Observing, Watching, watch_loop
 from graph.origins import Origins
 from graph.proxies import Forwarded, UnderPath, path_of
 from graph.requests import BodyLimits
@@ -40,6 +43,7 @@ from subscriptions.endpoint import SocketEndpoint
 from subscriptions.fanout import Fanout
 from subscriptions.follow import Tail
 from subscriptions.log import trim
+from subscriptions.meter import Meter
 
 if TYPE_CHECKING:
     from graph.mail.sender import Sender
@@ -116,10 +120,13 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = now, guest: Acc
     credentials = Credentials.of(services, Origins(services.public_url, settings.allowed_origins))
     page = GraphiQL(engine, services, account=guest).answer if is_open(settings) else None
     door = LiveDoor(engine, services)
-    tail = Tail(storage, broker, door.on_access)
+    numbers, meter = Numbers(), Meter()
+    tail = Tail(storage, broker, door.on_access, meter=meter)
     sockets = SocketEndpoint(
         schema,
-        session.Services(tail, Fanout(), door, settings.live_heartbeat_seconds),
+        session.Services(
+            tail, Fanout(meter=meter), door, settings.live_heartbeat_seconds, meter, lambda id: Watching(numbers, id)
+        ),
         context_of=lambda connection: connection_of(connection, credentials),
         admit=lambda member: admit(member, credentials),
         allowed_origins=credentials.origins.all,
@@ -133,13 +140,13 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = now, guest: Acc
             await broker.start()
             try:
                 async with tail:
-                    keeping = asyncio.create_task(keep_log(settings, storage, clock))
                     try:
-                        async with sender.running() if sender else nullcontext():
+                        async with (
+                            beside(keep_log(settings, storage, clock), watch_loop(numbers)),
+                            sender.running() if sender else nullcontext(),
+                        ):
                             yield
                     finally:
-                        keeping.cancel()
-                        await asyncio.wait([keeping])
                         await services.uses.finish()
                         await services.changes.finish()
             finally:
@@ -161,12 +168,14 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = now, guest: Acc
         middleware=[
             Middleware(Forwarded, trusted=settings.trusted_proxies),
             Middleware(UnderPath, path=path_of(services.public_url)),
+            Middleware(Observing, numbers=numbers),
         ],
     )
     # An address with a slash too many is none of ours: sending people on would need to know where they came from.
     app.router.redirect_slashes = False
     app.state.services = services
     app.state.health = health
+    app.state.shown = Shown(numbers, meter, tail, services, health)
     return app
 
 
@@ -183,6 +192,18 @@ def public_url(settings: Settings) -> str:
     return f"http://{host}:{settings.port}"
 
 
+@asynccontextmanager
+async def beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Work that goes on for the time of the block."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
 async def keep_log(settings: Settings, storage: Storage, clock: Callable[[], int]) -> None:
     """Every hour, let go of events that are too many or too old, and of keys that nobody can repeat any more."""
     age = settings.log_days * 24 * HOUR * MICROSECONDS
@@ -195,7 +216,7 @@ async def keep_log(settings: Settings, storage: Storage, clock: Callable[[], int
             await storage.write([lambda rows: forget_keys(rows, clock())])
             await storage.write([lambda rows: forget_done(rows, clock() - KEPT)])
         except Exception as failure:  # the next hour does it
-            logger.warning("log_not_trimmed", error=repr(failure))
+            logger.warning("log_not_trimmed", failure=logs.described(failure))
 
 
 async def trimmed(storage: Storage, keep_events: int, keep_after: int, beyond: int) -> int | None:

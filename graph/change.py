@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from graph.audience import Audience
 from graph.events import Event, data_of
+from graph.histogram import SIZES, Histogram
 from graph.refusals import Conflict, Invalid
 from graph.storage.database import Storage
 from graph.storage.errors import OutcomeUnknown
@@ -99,6 +100,7 @@ class Changes:
         self._lanes = lanes or (1 if storage.engine == "sqlite" else 8)
         self._group_limit = GROUP_LIMIT if storage.engine == "sqlite" else 1
         self._busy = 0
+        self.groups = Histogram(SIZES)
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self, action: Action[T], *, audience: Audience, key: Key | None = None) -> T:
@@ -119,6 +121,11 @@ class Changes:
             self._in_flight[name] = first
             first.add_done_callback(lambda _: self._in_flight.pop(name, None))
         return await first
+
+    @property
+    def waiting(self) -> int:
+        """Changes that no transaction has begun with."""
+        return len(self._waiting)
 
     async def finish(self) -> None:
         """Wait until everything that was asked is done."""
@@ -162,6 +169,7 @@ class Changes:
         except Exception as failure:
             outcomes = [Failed(failure) for _ in group]
         self._waiting.extendleft(reversed(group[len(outcomes) :]))
+        self.groups.observe(len(outcomes))
         told: set[str] = set()
         for waiting, outcome in zip(group, outcomes, strict=False):
             if isinstance(outcome, Done):

@@ -14,6 +14,7 @@ from graph.change import KEY_LIMIT, Action, Changes, Key
 from graph.cookies import CookieOutlet
 from graph.errors import UserError, user_error
 from graph.execution.fields import Asking, Batched, NoEntity, all_columns
+from graph.observing import observed
 from graph.phrases import phrase
 from graph.refusals import Invalid, Refusal
 from graph.storage.database import Storage
@@ -130,7 +131,9 @@ async def prepare_and_carry_out(
         value = await context.services.changes.run(action, audience=context.viewer.audience, key=key)
         return CarriedOut(value, [])
     except Refusal as refusal:
-        return CarriedOut(None, [user_error(refusal, context.viewer.audience.locale)])
+        error = user_error(refusal, context.viewer.audience.locale)
+        observed().refused(error.code.name)
+        return CarriedOut(None, [error])
     finally:
         await context.read_anew()
 

@@ -13,9 +13,10 @@ from graph.context import Context
 from graph.cookies import CookieOutlet
 from graph.credentials import Credentials
 from graph.errors import request_error
-from graph.execution.answers import Answer, Engine, Request, report, told
+from graph.execution.answers import Answer, Engine, Request, told
 from graph.execution.documents import Refused
 from graph.negotiation import GRAPHQL_RESPONSE, JSON, answer_type, prefers_page
+from graph.observing import report
 from graph.phrases import language_wanted, phrase
 from graph.requests import BodyLimits, Unacceptable, from_address, from_body
 

@@ -33,10 +33,11 @@ from graph.context import Context, Services, Viewer
 from graph.cookies import CookieOutlet
 from graph.errors import request_error
 from graph.events import ACCESS_TOPIC
-from graph.execution.answers import Engine, Request, report, told
+from graph.execution.answers import Engine, Request, name_of, told
 from graph.execution.documents import Document, Refused
 from graph.execution.fields import SOURCE, Asking, source_of
 from graph.execution.plans import arguments_of
+from graph.observing import observed, report
 from graph.storage.errors import StorageError
 from graph.storage.rows import Rows
 from graph.users.authentication import recognise
@@ -218,6 +219,12 @@ class Member:
     connection_params: Mapping[str, object] | None = None
 
 
+def refusing(errors: Sequence[GraphQLError], member: Member) -> Refusing:
+    shown = told(errors, member.viewer.audience.locale)
+    observed().answered(planned=False, errors=shown)
+    return Refusing(orjson.dumps(shown))
+
+
 class LiveDoor:
     """What the community does for sessions."""
 
@@ -239,11 +246,14 @@ class LiveDoor:
                 if not answer.executed:
                     raise Refusing(orjson.dumps(answer.errors))
                 return orjson.dumps(answer.body())
-            return await self._stream(member.viewer, document, operation, asked.variables)
+            observed().asks("subscription", name_of(operation), member.viewer.audience.viewer_id)
+            stream = await self._stream(member.viewer, document, operation, asked.variables)
+            observed().subscribed()
+            return stream
         except Refused as refused:
-            raise Refusing(orjson.dumps(told(refused.errors, member.viewer.audience.locale))) from refused
+            raise refusing(refused.errors, member) from refused
         except GraphQLError as error:
-            raise Refusing(orjson.dumps(told([error], member.viewer.audience.locale))) from error
+            raise refusing([error], member) from error
 
     async def renewed(self, member: Member, stream: Stream) -> Stream | None:
         assert isinstance(stream, LiveStream)

@@ -201,6 +201,18 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="the least of the messages to log, one of debug, info, warning, error"
     )
+    log_format: Literal["json", "console"] = Field(
+        "json", description="how lines of the log look, json for programs or console for people who develop"
+    )
+    metrics_host: Host = Field(
+        "127.0.0.1", description="the address of the port for Prometheus, an IP address or a host name"
+    )
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65_535,
+        description="the TCP port where Prometheus may read /metrics, 1 to 65535; unless given none",
+    )
     stop_delay_seconds: float = Field(
         0, ge=0, le=300, description="seconds for which all is still served after being told to stop, 0 to 300"
     )

@@ -12,6 +12,7 @@ from functools import partial
 
 from subscriptions.cursor import Vector
 from subscriptions.log import Entry
+from subscriptions.meter import Meter
 from subscriptions.stream import Frame, Stream
 
 FRAMES_KEPT = 2_000  # of all groups: some seconds of a lively process, for those who come back after a cut
@@ -20,13 +21,14 @@ FRAMES_KEPT = 2_000  # of all groups: some seconds of a lively process, for thos
 class Fanout:
     """The frames of one process."""
 
-    def __init__(self, frames_kept: int = FRAMES_KEPT) -> None:
+    def __init__(self, frames_kept: int = FRAMES_KEPT, *, meter: Meter | None = None) -> None:
         self._frames: OrderedDict[Hashable, asyncio.Task[Frame]] = OrderedDict()
         self._frames_kept = frames_kept
-        self.executions = 0
+        self.meter = meter or Meter()
 
     async def frame(self, stream: Stream, entry: Entry, seen: Vector | None) -> Frame:
         """The frame of this event, no older than what the stream has seen."""
+        self.meter.frames_asked += 1
         key = (stream.group, entry.topic, entry.position, entry.tag)
         while True:
             task = self._frames.get(key) or self._begin(key, stream, entry)
@@ -36,13 +38,17 @@ class Fanout:
             self._forget(key, task)
 
     def _begin(self, key: Hashable, stream: Stream, entry: Entry) -> "asyncio.Task[Frame]":
-        self.executions += 1
-        task = asyncio.create_task(stream.frame(entry))
+        self.meter.frames_made += 1
+        task = asyncio.create_task(self.made(stream, entry))
         task.add_done_callback(partial(self._forget_failed, key))
         self._frames[key] = task
         if len(self._frames) > self._frames_kept:
             self._frames.popitem(last=False)
         return task
+
+    async def made(self, stream: Stream, entry: Entry) -> Frame:
+        """Apart, for who wants to know how long it takes."""
+        return await stream.frame(entry)
 
     def _forget_failed(self, key: Hashable, task: "asyncio.Task[Frame]") -> None:
         """Whoever waited is told; where nobody waits any more, nobody may find it later."""

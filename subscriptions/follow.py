@@ -22,6 +22,7 @@ from subscriptions import log
 from subscriptions.broker import Broker
 from subscriptions.cursor import MAX_TOPICS, Expired, Lost, Place, Vector
 from subscriptions.log import Entry, Page, Pages, Rows
+from subscriptions.meter import Meter
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class Tail:
         confirm_seconds: float = 1.0,  # without a look at the access topic for so long, nothing is handed over
         read_seconds: float = 5.0,  # one read, at most
         queue_entries: int = 256,  # that wait for one follower, more or less
+        meter: Meter | None = None,
     ) -> None:
         self._rows = rows
         self._broker = broker
@@ -65,6 +67,7 @@ class Tail:
         self._confirm_seconds = confirm_seconds
         self._read_seconds = read_seconds
         self.queue_entries = queue_entries
+        self.meter = meter or Meter()
         self._marks: dict[str, Place] = {}  # how far this process has read, per followed topic
         self._recent: dict[str, deque[Entry]] = {}  # the last entries up to the mark
         self._followers: dict[str, set[Follower]] = {}  # those that live on what is handed over
@@ -213,7 +216,7 @@ class Tail:
             return False
         self._followers.setdefault(topic, set()).add(follower)
         if self._hush is None:
-            self._hush = self._broker.listen(self._ring)
+            self._hush = self._broker.listen(self._heard)
         return True
 
     def detach(self, follower: "Follower", topics: Collection[str]) -> None:
@@ -229,6 +232,10 @@ class Tail:
             self._hush = None
 
     # The rounds
+
+    def _heard(self, topics: Collection[str] | None) -> None:
+        self.meter.rings += 1
+        self._ring(topics)
 
     def _ring(self, topics: Collection[str] | None) -> None:
         if topics is None:
@@ -277,6 +284,9 @@ class Tail:
         """Read the topics that were rung, or all when it is time, and the access topic with them."""
         began = _now()
         full = began >= self._full_round_at
+        self.meter.looks += 1
+        self.meter.polls += not (self._rung or self._any_rung or self._wanted)
+        self.meter.behind_positions = 0
         topics = list(self._marks if full else self._rung)
         self._rung, self._wanted = set(), False
         if full:
@@ -351,6 +361,8 @@ class Tail:
                 follower.fall_behind()
             return
         self._marks[topic] = page.reached
+        self.meter.entries += len(page.entries)
+        self.meter.behind_positions += page.head.position - page.reached.position
         self._recent.setdefault(topic, deque(maxlen=RECENT_ENTRIES)).extend(page.entries)
         for follower in followers:
             follower.offer(topic, page.entries)
@@ -468,6 +480,7 @@ class Follower:
 
     def fall_behind(self) -> None:
         """Forget what waits; read from the log again, from where the consumer is."""
+        self._tail.meter.fallen_behind += 1
         self._tail.detach(self, self._topics)
         self._queue = []
         self._reached = dict(self._vector.places)

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import orjson
@@ -23,6 +23,7 @@ from subscriptions.cursor import Expired, Vector
 from subscriptions.fanout import Fanout
 from subscriptions.follow import Follower, Stopped, Tail
 from subscriptions.log import Entry
+from subscriptions.meter import Meter, Unwatched, Watch
 from subscriptions.stream import Frame, Opening, Stream, StreamEnds
 
 T = TypeVar("T")
@@ -57,12 +58,18 @@ class Door(Protocol):
         """Log a defect; gives the errors that the client may see, as JSON."""
 
 
+def unwatched(operation_id: str) -> Watch:
+    return Unwatched()
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     tail: Tail
     fanout: Fanout
     door: Door
     heartbeat_seconds: float
+    meter: Meter = field(default_factory=Meter)
+    watch: Callable[[str], Watch] = unwatched  # given an operation's id, in the task of the operation
 
 
 class Session(BaseGraphQLTransportWSHandler[Any, None]):
@@ -102,38 +109,48 @@ class Session(BaseGraphQLTransportWSHandler[Any, None]):
         await self.websocket.close(code=4400, reason=error_message)
 
     async def run_operation(self, operation: "Operation[Any, None]") -> None:
+        watch = self.services.watch(operation.id)
         try:
-            await self._run(operation)
+            await self._run(operation, watch)
         except Refusing as refused:
-            await self._finish(operation, b"error", refused.errors)
+            await self._finish(operation, watch, b"error", refused.errors)
         except (WebSocketDisconnected, WebSocketDisconnect, Stopped):
             return
         except Exception as defect:
-            await self._finish(operation, b"error", self.services.door.report(defect))
+            await self._finish(operation, watch, b"error", self.services.door.report(defect))
+        finally:
+            watch.over()
 
-    async def _run(self, operation: "Operation[Any, None]") -> None:
+    async def _run(self, operation: "Operation[Any, None]", watch: Watch) -> None:
         request = {
             "query": operation.query,
             "variables": operation.variables,
             "operationName": operation.operation_name,
         }
-        delivery = Delivery(self.services, self.context, lambda frame: self._send(operation, b"next", frame))
+        delivery = Delivery(self.services, self.context, lambda frame: self._send(operation, watch, b"next", frame))
         # Entered first: what changes while the operation begins is looked at again before anything is sent.
         leave = self.services.door.enter(self.context, delivery.ask_to_recheck)
         try:
             begun = await self.services.door.begin(self.context, request)
             if isinstance(begun, bytes):
-                await self._send(operation, b"next", begun)
+                await self._send(operation, watch, b"next", begun)
             else:
-                await delivery.run(begun)
+                await self._deliver(delivery, begun)
         except StreamEnds as end:
-            await self._finish(operation, b"error", end.errors)
+            await self._finish(operation, watch, b"error", end.errors)
         else:
-            await self._finish(operation, b"complete", None)
+            await self._finish(operation, watch, b"complete", None)
         finally:
             leave()
 
-    async def _send(self, operation: "Operation[Any, None]", kind: bytes, payload: bytes | None) -> None:
+    async def _deliver(self, delivery: "Delivery", stream: Stream) -> None:
+        self.services.meter.streams += 1
+        try:
+            await delivery.run(stream)
+        finally:
+            self.services.meter.streams -= 1
+
+    async def _send(self, operation: "Operation[Any, None]", watch: Watch, kind: bytes, payload: bytes | None) -> None:
         if operation.completed:
             return
         if self.websocket.ws.application_state is not WebSocketState.CONNECTED:  # type: ignore[attr-defined]  # of ASGI
@@ -142,12 +159,15 @@ class Session(BaseGraphQLTransportWSHandler[Any, None]):
         if payload is not None:
             parts += [b',"payload":', payload]
         await self.websocket.ws.send_text(b"".join([*parts, b"}"]).decode())  # type: ignore[attr-defined]  # of ASGI
+        watch.sent(kind)
 
-    async def _finish(self, operation: "Operation[Any, None]", kind: bytes, payload: bytes | None) -> None:
+    async def _finish(
+        self, operation: "Operation[Any, None]", watch: Watch, kind: bytes, payload: bytes | None
+    ) -> None:
         """The id is free again before the client can know."""
         if self.operations.get(operation.id) is operation:
             del self.operations[operation.id]
-        await self._send(operation, kind, payload)
+        await self._send(operation, watch, kind, payload)
         operation.completed = True
 
 
@@ -211,6 +231,7 @@ class Delivery:
                 self._seen = frame.seen
                 if frame.payload is not None:
                     await self._send(frame.payload)
+                    self._services.meter.frames_sent += 1
                     self._silent_since = asyncio.get_running_loop().time()
                 if frame.ends:
                     return

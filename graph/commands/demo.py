@@ -19,7 +19,7 @@ from graph.commands.console import say
 from graph.commands.databases import make_ready, opened
 from graph.commands.failures import Failure
 from graph.commands.people import new_token
-from graph.commands.serving import closing_all, configure_logs, listening, serve, served
+from graph.commands.serving import closing_all, configure_logs, listening, listening_all, serve, served
 from graph.exchange.demo import demo_discussion
 from graph.exchange.replay import VISITOR_HANDLE, Loaded, OtherContent, let_in, load_demo
 from graph.settings import Settings, masked, settings_from
@@ -78,8 +78,7 @@ async def private_job() -> AsyncIterator[MainJob]:
 def run(settings: Settings) -> None:
     """Make the discussion unless it is there, and serve it until told to stop.  Raises Failure."""
     configure_logs(settings)
-    sockets = listening(settings.host, settings.port)
-    with closing_all(sockets):
+    with closing_all(listening_all(settings)) as sockets:
         make_ready(settings)
         loaded = asyncio.run(load(settings))
         token = asyncio.run(_visitors_token(settings))

@@ -9,7 +9,6 @@ Told a second time, it waits for nobody.
 import asyncio
 import contextlib
 import errno
-import logging
 import math
 import socket
 import sys
@@ -21,6 +20,7 @@ from typing import Final, TypeVar
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graph import logs
 from graph.app import create_app, public_url
@@ -28,6 +28,7 @@ from graph.commands.console import say
 from graph.commands.databases import make_ready, opened
 from graph.commands.failures import Failure
 from graph.health import Health
+from graph.metrics import metrics_app
 from graph.settings import Settings, masked
 from graph.web.examples import Account
 
@@ -72,8 +73,7 @@ class Server(uvicorn.Server):
 def run(settings: Settings) -> None:
     """The whole command: the port first, so that what cannot be served changes nothing.  Raises Failure."""
     configure_logs(settings)
-    sockets = listening(settings.host, settings.port)
-    with closing_all(sockets):
+    with closing_all(listening_all(settings)) as sockets:
         make_ready(settings)
         serve(settings, sockets, lambda: _tell(settings))
 
@@ -86,9 +86,24 @@ def _tell(settings: Settings) -> None:
     say("Ctrl-C ends it.")
 
 
+class ByPort:
+    """What came in at the port for Prometheus is answered with numbers, and nothing else is."""
+
+    def __init__(self, app: ASGIApp, metrics: ASGIApp, port: int) -> None:
+        self._app, self._metrics, self._port = app, metrics, port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        _, port = scope.get("server") or (None, None)  # of the connection itself: no header changes it
+        await (self._metrics if port == self._port else self._app)(scope, receive, send)
+
+
+def with_metrics(app: Starlette, settings: Settings) -> ASGIApp:
+    return app if settings.metrics_port is None else ByPort(app, metrics_app(app.state.shown), settings.metrics_port)
+
+
 def config_for(app: Starlette, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
-        app,
+        with_metrics(app, settings),
         log_config=None,
         # It tells of every socket with its whole address, and every frame: with tokens, e-mail addresses and texts.
         log_level="warning",
@@ -142,9 +157,7 @@ async def served(settings: Settings, sockets: list[socket.socket]) -> AsyncItera
 
 
 def configure_logs(settings: Settings) -> None:
-    logs.configure(settings.log_level)
-    for name in ("alembic", "databases"):  # they tell of every step
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logs.configure(settings.log_level, settings.log_format)
 
 
 async def _try(settings: Settings) -> None:
@@ -153,6 +166,21 @@ async def _try(settings: Settings) -> None:
         raise Failure("Mail cannot be sent: aiosmtplib is not installed.  For example: pip install 'palabre[mail]'")
     async with opened(settings):
         pass
+
+
+def listening_all(settings: Settings) -> list[socket.socket]:
+    """Sockets for people, and for Prometheus where it may read.  Raises Failure."""
+    if settings.metrics_port == settings.port:
+        raise Failure(f"Port {settings.port} is for people.  Give Prometheus another one with --metrics-port.")
+    sockets = listening(settings.host, settings.port)
+    if settings.metrics_port is None:
+        return sockets
+    try:
+        return [*sockets, *listening(settings.metrics_host, settings.metrics_port)]
+    except Failure:
+        for each in sockets:
+            each.close()
+        raise
 
 
 def listening(host: str, port: int) -> list[socket.socket]:

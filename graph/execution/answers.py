@@ -1,13 +1,11 @@
 """From a request to its answer: by a plan where there is one, else by Strawberry's execution in one read view."""
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Any
 
 import strawberry
-import structlog
 from graphql import ExecutionResult, GraphQLError, OperationDefinitionNode, OperationType, execute
 from graphql.execution.values import get_variable_values
 
@@ -15,12 +13,11 @@ from graph.context import Context
 from graph.errors import request_error, user_error
 from graph.execution.documents import Document, Documents, Refused
 from graph.execution.guard import Limits, check_operation
+from graph.observing import observed, report
 from graph.phrases import phrase, said
 from graph.refusals import Refusal
 from graph.storage.errors import StorageError
 from graph.storage.rows import Rows
-
-logger = structlog.get_logger("palabre")
 
 VARIABLE_ERRORS = 50  # are told of one request
 
@@ -53,6 +50,10 @@ class Answer:
         return body
 
 
+def name_of(operation: OperationDefinitionNode) -> str | None:
+    return operation.name.value if operation.name else None
+
+
 class Engine:
     """Executes operations of one schema."""
 
@@ -63,10 +64,16 @@ class Engine:
 
     async def answer(self, request: Request, context: Context) -> Answer:
         """The answer to a query or a mutation."""
+        answer = await self._answer(request, context)
+        observed().answered(planned=answer.planned, errors=answer.errors)
+        return answer
+
+    async def _answer(self, request: Request, context: Context) -> Answer:
         locale = context.viewer.audience.locale
         try:
             document = self.documents.read(request.query)
             operation = document.operation(request.operation_name)
+            observed().asks(operation.operation.value, name_of(operation), context.viewer.audience.viewer_id)
             variables = self.coerced(operation, request.variables)
             self.held_to_limits(document, operation, variables)
         except Refused as refused:
@@ -140,7 +147,7 @@ class Engine:
             root_value=root,
             context_value=context,
             variable_values=dict(variables),
-            operation_name=operation.name.value if operation.name else None,
+            operation_name=name_of(operation),
         )
         finished: Any = await result if isawaitable(result) else result
         assert isinstance(finished, ExecutionResult)
@@ -185,7 +192,7 @@ def _shown(error: GraphQLError, operation: OperationDefinitionNode, locale: str)
     if isinstance(original, Refusal):
         refusal = user_error(original, locale)
         return {**formatted, "message": refusal.message, "extensions": {"code": refusal.code.name}}
-    name = operation.name.value if operation.name else None
+    name = name_of(operation)
     formatted["message"] = said("Internal error.", locale)
     formatted["extensions"] = internal(original, name, error.path)
     return formatted
@@ -194,10 +201,3 @@ def _shown(error: GraphQLError, operation: OperationDefinitionNode, locale: str)
 def internal(defect: BaseException, operation: str | None, path: object = None) -> dict[str, Any]:
     """All that a client may know of a defect."""
     return {"code": "INTERNAL", "id": report(defect, operation, path)}
-
-
-def report(defect: BaseException, operation: str | None, path: object = None) -> str:
-    """Log a defect; gives the id under which it is found again."""
-    defect_id = secrets.token_hex(8)
-    logger.error("defect", id=defect_id, operation=operation, path=path, exc_info=defect)
-    return defect_id

@@ -12,6 +12,7 @@ import structlog
 
 from graph.audience import VISITOR
 from graph.change import Changes
+from graph.logs import described
 from graph.mail import letters, outbox, store
 from graph.mail.codes import new_code
 from graph.mail.letters import Correspondence
@@ -56,7 +57,7 @@ class Sender:
             try:
                 await self.send_due(stopping.is_set)
             except Exception as failure:  # of the database: what is due stays due
-                logger.warning("outbox_not_read", error=repr(failure))
+                logger.warning("outbox_not_read", failure=described(failure))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), POLL_SECONDS)
 

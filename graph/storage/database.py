@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from graph.storage.errors import DriverMissing, NotConnected, TooSlow, UnknownScheme, ViewExpired
 from graph.storage.limits import Limits
 from graph.storage.rows import Outcome, Row, Rows, Work
+from graph.storage.slots import Slots
 from graph.storage.sqlite import SQLite
 
 T = TypeVar("T")
@@ -50,6 +51,10 @@ class Pool(Protocol):
 
     @property
     def engine(self) -> str: ...
+
+    @property
+    def slots(self) -> Sequence[Slots[Any]]:
+        """Who waits for what."""
 
     async def open(self) -> None: ...
 
@@ -87,6 +92,11 @@ class Storage:
     def engine(self) -> str:
         """`sqlite` or `postgresql`."""
         return self._pool.engine
+
+    @property
+    def slots(self) -> Sequence[Slots[Any]]:
+        """The connections, for those who count."""
+        return self._pool.slots
 
     async def connect(self) -> None:
         await self.database.connect()

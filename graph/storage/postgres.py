@@ -112,6 +112,10 @@ class PostgreSQL:
         self._all = places
         self._places = Slots("connection", places, wait_seconds=self._limits.wait_seconds)
 
+    @property
+    def slots(self) -> Sequence[Slots[Any]]:
+        return (self._places,)
+
     async def open(self) -> None:
         self._share([Place() for _ in range(self._limits.connections)])
         place = await self._places.take()

@@ -2,9 +2,11 @@
 
 import asyncio
 import collections
+import time
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
+from graph.histogram import Histogram
 from graph.storage.errors import Busy, NotConnected
 
 T = TypeVar("T")
@@ -14,7 +16,8 @@ class Slots(Generic[T]):
     """Closed from the beginning when there are no `items`."""
 
     def __init__(self, name: str, items: Iterable[T] = (), *, wait_seconds: float) -> None:
-        self._name = name
+        self.name = name
+        self.waits = Histogram()  # seconds, of those who came when none was free
         self._wait_seconds = wait_seconds
         self._idle = list(items)
         self._waiting: collections.deque[asyncio.Future[T]] = collections.deque()
@@ -33,14 +36,17 @@ class Slots(Generic[T]):
             return self._idle.pop()  # the one used last: its pages are in memory
         turn: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
+        began = time.perf_counter()
         try:
             async with asyncio.timeout(self._wait_seconds):
                 return await turn
         except BaseException as error:
             self._leave(turn)
             if isinstance(error, TimeoutError):
-                raise Busy(f"no {self._name} became free within {self._wait_seconds:g} s") from error
+                raise Busy(f"no {self.name} became free within {self._wait_seconds:g} s") from error
             raise
+        finally:
+            self.waits.observe(time.perf_counter() - began)
 
     def give(self, item: T) -> None:
         while self._waiting:

@@ -259,6 +259,10 @@ class SQLite:
         """`sqlite:///a.db` is a.db in the working directory, `sqlite:////a.db` is /a.db."""
         return cls(path_of(url), limits)
 
+    @property
+    def slots(self) -> Sequence[Slots[Any]]:
+        return self._writers, self._readers
+
     async def open(self) -> None:
         self._turn = Turn(self._path)
         try:

@@ -37,6 +37,11 @@ class Bench:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
         self._room = BoundedSemaphore(threads + waiting)
 
+    @property
+    def waiting(self) -> int:
+        """What no thread has taken up yet."""
+        return self._threads._work_queue.qsize()
+
     async def do(self, work: Callable[..., T], *arguments: Any) -> T:
         """Raises TooOften when too many wait already."""
         if not self._room.acquire(blocking=False):

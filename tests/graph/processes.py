@@ -1,5 +1,6 @@
 """Servers as processes of their own, as operators run them."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from graph.commands.serving import closing_all, listening
 
@@ -24,11 +25,15 @@ def environment(**given: str) -> dict[str, str]:
 
 @contextmanager
 def running(folder: Path, *arguments: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
-    """A server as a process, and what it printed until it could be reached."""
+    """A server as a process, and what it printed until it could be reached; its log is a file, `errors_of` reads it."""
     command = [sys.executable, "-c", "from graph.cli import main; main()", *arguments]
-    with subprocess.Popen(
-        command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    # Not a pipe: one that nobody empties would stop the server.
+    with (
+        (folder / "errors.log").open("w", encoding="utf-8") as errors,
+        subprocess.Popen(
+            command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=errors, text=True
+        ) as process,
+    ):
         try:
             assert process.stdout is not None
             yield process, read_until("Ctrl-C ends it.", process.stdout)
@@ -45,11 +50,21 @@ def read_until(last: str, stream: IO[str]) -> str:
     return read
 
 
-def told_to_stop(process: "subprocess.Popen[str]", by: int = signal.SIGTERM) -> tuple[int, str]:
-    """The exit code, and what it had to say."""
+def told_to_stop(process: "subprocess.Popen[str]", by: int = signal.SIGTERM) -> int:
+    """The exit code."""
     process.send_signal(by)
-    _, errors = process.communicate(timeout=STOP_SECONDS)
-    return process.returncode, errors
+    process.communicate(timeout=STOP_SECONDS)
+    return process.returncode
+
+
+def errors_of(folder: Path) -> str:
+    """What the server wrote to standard error."""
+    return (folder / "errors.log").read_text(encoding="utf-8")
+
+
+def lines_of(folder: Path) -> list[dict[str, Any]]:
+    """The log, without what is said to whoever started the server."""
+    return [json.loads(line) for line in errors_of(folder).splitlines() if line.startswith("{")]
 
 
 def free_port() -> str:

@@ -21,7 +21,7 @@ from graph.cli import app
 from graph.client import Stream, Unexpected
 from graph.commands.serving import closing_all, listening
 from graph.settings import Settings, option
-from tests.graph.processes import ROOT, START_SECONDS, environment, free_port, running, told_to_stop
+from tests.graph.processes import ROOT, START_SECONDS, environment, errors_of, free_port, running, told_to_stop
 
 Palabre = Callable[..., Any]
 
@@ -189,22 +189,24 @@ def test_the_demo_leaves_another_database_as_it_is(palabre: Palabre, tmp_path: P
 
 
 def test_a_server_answers_where_it_says_and_ctrl_c_ends_it_well(tmp_path: Path) -> None:
-    with running(tmp_path, "serve", "--port", free_port()) as (process, said):
+    with running(tmp_path, "serve", "--port", free_port(), "--log-level", "warning") as (process, said):
         address = re.search(r"^GraphQL  (\S+)$", said, re.MULTILINE)
         assert address
         assert asked(address[1], "{ posts { nodes { id } } }") == {"posts": {"nodes": []}}
-        assert told_to_stop(process, signal.SIGINT) == (0, "Made palabre.db.\n")
+        assert told_to_stop(process, signal.SIGINT) == 0
+        assert errors_of(tmp_path) == "Made palabre.db.\n"
 
 
 def test_the_demo_is_made_once_and_what_people_did_to_it_stays(tmp_path: Path) -> None:
     port = free_port()
-    with running(tmp_path, "demo", "--port", port, "--stop-seconds", "1") as (process, said):
+    with running(tmp_path, "demo", "--port", port, "--stop-seconds", "1", "--log-level", "warning") as (process, said):
         assert said.startswith("Serving sqlite:///palabre.db with a new sample discussion.\n")
         token, post_id = found(r"^Token    (\S+)", said), found(r"^Post     (\S+)", said)
         answer = f'mutation {{ addComment(input: {{postId: "{post_id}", body: "Here I am"}}) {{ comment {{ id }} }} }}'
         answered = asked(f"http://127.0.0.1:{port}/graphql", answer, token)["addComment"]["comment"]["id"]
         with unfinished_request(port):  # for which it does not wait longer than it was told
-            assert told_to_stop(process, signal.SIGTERM) == (0, "Made palabre.db.\n")
+            assert told_to_stop(process, signal.SIGTERM) == 0
+        assert errors_of(tmp_path) == "Made palabre.db.\n"
     with running(tmp_path, "demo", "--port", port) as (process, said):
         assert said.startswith("Serving sqlite:///palabre.db with the sample discussion that was there, as it is.\n")
         query = f'{{ comment(id: "{answered}") {{ bodyText byline {{ author {{ handle }} }} }} }}'

@@ -635,7 +635,8 @@ async def test_what_is_logged_of_a_defect_holds_no_secret(
     configure()
     monkeypatch.setattr(text, "clean", broken)
     response = await door.ask_as_greg("query ($slug: String!) { post(slug: $slug) { title } }", {"slug": "mot"})
-    [line] = capsys.readouterr().err.splitlines()
+    line, request = capsys.readouterr().err.splitlines()
+    assert orjson.loads(line)["request_id"] == orjson.loads(request)["request_id"] == response.headers["x-request-id"]
     assert orjson.loads(line)["id"] == response.body["errors"][0]["extensions"]["id"]
     assert "ZeroDivisionError" in line
     assert door.token not in line

@@ -386,7 +386,7 @@ async def test_a_frame_is_made_once_for_all_who_see_the_same(community: Any) -> 
 
     frames = [await watch.frame(1) for watch in watches]
     assert all(frame == frames[0] for frame in frames)
-    assert community.live.fanout.executions == 1
+    assert community.live.fanout.meter.frames_made == 1
 
 
 MINE = """

@@ -76,7 +76,7 @@ async def test_those_who_see_the_same_are_given_the_same_bytes(stage: Stage) -> 
     fanout = Fanout()
     frames = await asyncio.gather(*(fanout.frame(Shown(stage), entry(5), None) for _ in range(100)))
     assert len({id(frame.payload) for frame in frames}) == 1
-    assert (stage.made, fanout.executions) == (1, 1)
+    assert (stage.made, fanout.meter.frames_made) == (1, 1)
 
 
 async def test_who_comes_later_is_given_the_frame_that_was_kept(stage: Stage) -> None:

@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from graph.commands.failures import Failure
-from graph.commands.serving import closing_all, config_for, listening
+from graph.commands.serving import closing_all, config_for, listening, listening_all
 from graph.settings import settings_from
 from tests.graph.processes import START_SECONDS, STOP_SECONDS, free_port, running, told_to_stop
 
@@ -122,7 +122,7 @@ def test_readiness_goes_first_and_all_is_served_for_the_delay(tmp_path: Path) ->
         assert status_of(port, "/readyz") == 503
         assert status_of(port, "/healthz") == 200
         assert status_of(port, "/graphql?query=%7B__typename%7D") == 200
-        assert told_to_stop(process)[0] == 0  # told again: 300 seconds are not waited for
+        assert told_to_stop(process) == 0  # told again: 300 seconds are not waited for
 
 
 def test_a_request_under_way_is_answered(tmp_path: Path) -> None:
@@ -161,4 +161,39 @@ def test_told_twice_it_waits_for_nobody(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         while is_listening(port):
             pass
-        assert told_to_stop(process, signal.SIGTERM)[0] == 0
+        assert told_to_stop(process, signal.SIGTERM) == 0
+
+
+# Numbers ------------------------------------------------------------------------------------------------------------
+
+
+def test_numbers_are_at_their_own_port_and_nothing_else_is(tmp_path: Path) -> None:
+    port, metrics = free_port(), free_port()
+    with running(tmp_path, "serve", "--port", port, "--metrics-port", metrics) as (process, _):
+        assert status_of(metrics, "/metrics") == 200
+        assert status_of(metrics, "/graphql?query=%7B__typename%7D") == 404
+        assert status_of(port, "/metrics") == 404
+        assert told_to_stop(process) == 0
+
+
+def test_without_a_port_of_their_own_there_are_no_numbers(tmp_path: Path) -> None:
+    port = free_port()
+    with running(tmp_path, "serve", "--port", port) as (_, __):
+        assert status_of(port, "/metrics") == 404
+
+
+def test_people_and_prometheus_do_not_share_a_port() -> None:
+    with pytest.raises(
+        Failure, match=r"^Port 8000 is for people\.  Give Prometheus another one with --metrics-port\.$"
+    ):
+        listening_all(settings_from({}, {"metrics_port": 8000}))
+
+
+def test_a_port_for_prometheus_that_is_taken_gives_the_other_one_back() -> None:
+    port = free_port()
+    with closing_all(listening("127.0.0.1", 0)) as taken:
+        settings = settings_from({}, {"port": port, "metrics_port": taken[0].getsockname()[1]})
+        with pytest.raises(Failure, match="is taken by another program"):
+            listening_all(settings)
+    with closing_all(listening("127.0.0.1", int(port))):
+        pass

@@ -9,9 +9,10 @@ from structlog.testing import capture_logs
 from graph import text
 from graph.context import Context, Viewer
 from graph.errors import request_error
-from graph.execution.answers import Answer, Engine, Request, report
+from graph.execution.answers import Answer, Engine, Request
 from graph.execution.guard import Limits
 from graph.ids import global_id
+from graph.observing import report
 from graph.refusals import NotFound
 from graph.schema import schema
 
