@@ -11,10 +11,17 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from graph.change import Changes
 from graph.comments.paths import path_below, rpath_below
+from graph.context import Context, Services, Viewer
+from graph.execution.answers import Engine, Request
+from graph.execution.guard import Limits
 from graph.keeping import store
+from graph.schema import schema
 from graph.storage.database import Storage
+from graph.storage.migrate import _scripts, newest_version
 from graph.storage.rows import Row, Rows
+from subscriptions.brokers.memory import MemoryBroker
 
 ROWS: Final = 12  # of each table
 LARGEST: Final = 2**63 - 1
@@ -65,10 +72,11 @@ Values = dict[str, Any]
 class Filling:
     """Rows for the tables of one schema; the same seed makes the same."""
 
-    def __init__(self, schema: sa.MetaData, seed: int) -> None:
+    def __init__(self, tables: sa.MetaData, seed: int) -> None:
         self.choose = random.Random(seed)
         self.rows: dict[str, list[Values]] = {}
-        for table in store.in_order(schema):
+        # Events name their topic without a reference.
+        for table in sorted(store.in_order(tables), key=lambda table: table.name != "topics"):
             if table.name != "epochs":
                 made = [self.row(table, number) for number in range(1, ROWS + 1)]
                 mend = MENDED.get(table.name)
@@ -200,28 +208,28 @@ MENDED: Final[Mapping[str, Callable[[Filling, list[Values]], list[Values]]]] = {
 }
 
 
-async def fill(storage: Storage, schema: sa.MetaData, seed: int = 1) -> dict[str, list[Values]]:
+async def fill(storage: Storage, tables: sa.MetaData, seed: int = 1) -> dict[str, list[Values]]:
     """What was written into each table."""
-    filling = Filling(schema, seed)
+    filling = Filling(tables, seed)
 
     async def work(rows: Rows) -> None:
-        await store.let_references_wait(rows, store.waiting(schema))
-        for table in store.in_order(schema):
+        await store.let_references_wait(rows, store.waiting(tables))
+        for table in store.in_order(tables):
             for row in filling.rows.get(table.name, ()):
                 await rows.rows(sa.insert(table).values(row))
-        await store.look_at_references(rows, store.waiting(schema))
-        await store.count_on(rows, store.in_order(schema))
+        await store.look_at_references(rows, store.waiting(tables))
+        await store.count_on(rows, store.in_order(tables))
 
     [outcome] = await storage.write([work])
     assert hasattr(outcome, "value"), outcome
     return filling.rows
 
 
-async def contents(storage: Storage, schema: sa.MetaData) -> dict[str, list[Row]]:
+async def contents(storage: Storage, tables: sa.MetaData) -> dict[str, list[Row]]:
     """Every row of every table, in the order of the keys."""
     return {
         table.name: list(await storage.rows(sa.select(table).order_by(*table.primary_key.columns)))
-        for table in store.in_order(schema)
+        for table in store.in_order(tables)
     }
 
 
@@ -250,3 +258,17 @@ fragment Spoken on Comment {
 }
 """
 SORTS: Final = ("NEWEST", "ACTIVE")
+
+
+async def answers(storage: Storage) -> list[Any]:
+    changes = Changes(storage, MemoryBroker(), lambda: START)
+    services = Services(storage, changes, lambda: START, "https://palabre.test", 1)
+    engine = Engine(schema, Limits(things=10_000_000))
+    found = [await engine.answer(Request(QUESTION, {"sort": sort}), Context(services, Viewer())) for sort in SORTS]
+    assert [answer for answer in found if answer.errors] == []
+    return [answer.data for answer in found]
+
+
+def older_versions() -> list[str]:
+    """Every released version of the database but this program's own."""
+    return sorted(script.revision for script in _scripts().walk_revisions() if script.revision != newest_version())

@@ -13,26 +13,22 @@ import sqlalchemy as sa
 
 from graph.audience import VISITOR
 from graph.change import Changes
-from graph.context import Context, Services, Viewer
 from graph.exchange.demo import demo_discussion
 from graph.exchange.replay import load_demo
 from graph.exchange.shapes import TreeShape, load_shape
-from graph.execution.answers import Engine, Request
-from graph.execution.guard import Limits
 from graph.keeping import moving, rules, store
 from graph.keeping.archive import opened
 from graph.keeping.files import AlreadyThere
 from graph.keeping.rules import Manifest, UnreadableArchive
-from graph.schema import schema
 from graph.storage.database import Storage
 from graph.storage.errors import NotEmpty
-from graph.storage.migrate import migrate, newest_version
+from graph.storage.migrate import migrate, newest_version, tables_at
 from graph.storage.tables import metadata
 from graph.users.actions import create_user
 from subscriptions.brokers.memory import MemoryBroker
 from subscriptions.cursor import Expired, Lost
 from subscriptions.log import page_after, standing
-from tests.graph.keeping.filling import QUESTION, SORTS, START, contents, fill
+from tests.graph.keeping.filling import START, answers, contents, fill, older_versions
 
 TABLES = [table.name for table in store.in_order(metadata)]
 
@@ -58,15 +54,6 @@ async def everything(storage: Storage) -> dict[str, list[Any]]:
 
 def travelling(tables: dict[str, list[Any]]) -> dict[str, list[Any]]:
     return {name: rows for name, rows in tables.items() if name not in rules.LEFT_OUT}
-
-
-async def answers(storage: Storage) -> list[Any]:
-    changes = Changes(storage, MemoryBroker(), lambda: START)
-    services = Services(storage, changes, lambda: START, "https://palabre.test", 1)
-    engine = Engine(schema, Limits(things=10_000_000))
-    found = [await engine.answer(Request(QUESTION, {"sort": sort}), Context(services, Viewer())) for sort in SORTS]
-    assert [answer for answer in found if answer.errors] == []
-    return [answer.data for answer in found]
 
 
 async def lived_in(storage: Storage) -> None:
@@ -252,6 +239,22 @@ async def test_an_export_that_fails_leaves_no_file(storage: Storage, tmp_path: P
 async def test_only_its_owner_may_read_an_archive(storage: Storage, tmp_path: Path) -> None:
     await exported(storage, tmp_path / "all.zip")
     assert (tmp_path / "all.zip").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("revision", older_versions())
+async def test_an_archive_of_an_older_version_becomes_what_its_database_would_have_become(
+    storage: Storage, database_url: str, bare_url: str, tmp_path: Path, revision: str
+) -> None:
+    await asyncio.to_thread(migrate, bare_url, revision)
+    schema = await asyncio.to_thread(tables_at, bare_url)
+    async with Storage.at(bare_url) as old:
+        await fill(old, schema)
+        await exported(old, tmp_path / "old.zip", schema=schema, revision=revision)
+    await asyncio.to_thread(migrate, bare_url)
+    await brought(tmp_path / "old.zip", database_url)
+    async with Storage.at(bare_url) as migrated:
+        assert travelling(await everything(storage)) == travelling(await everything(migrated))
+        assert await answers(storage) == await answers(migrated)
 
 
 # What is refused ----------------------------------------------------------------------------------------------------
