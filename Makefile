@@ -56,8 +56,8 @@ schema: $(CAN_SERVE)
 picture: $(CAN_SERVE)
 	.venv/bin/python docs/picture.py
 
-screenshot: pages
-	.venv/bin/python docs/screenshot.py
+screenshot: $(CAN_TEST) pages
+	PALABRE_TEST_PICTURE=docs/graphiql.png .venv/bin/python -m pytest tests/test_browser.py
 
 clean:
 	rm -rf .venv graph/web/dist tests/browser/node_modules $(GENERATED) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -85,6 +85,7 @@ class Server:
     database: Database
     port: int
     log: Path
+    command: str = "serve"
     starts: int = 0
     _process: "subprocess.Popen[bytes] | None" = None
     _log_file: IO[bytes] | None = field(default=None, repr=False)
@@ -103,7 +104,7 @@ class Server:
         assert self._process is None, "the server is running"
         self._log_file = self.log.open("ab")
         self._process = subprocess.Popen(
-            [*PALABRE, "serve", "--database-url", self.database.url, "--port", str(self.port)],
+            [*PALABRE, self.command, "--database-url", self.database.url, "--port", str(self.port)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=self._log_file,

@@ -80,3 +80,7 @@ def test_the_picture_is_small_and_fetches_nothing() -> None:
     assert set(re.findall(r"https?://[^\"' )]+", picture)) == {"http://www.w3.org/2000/svg"}
     assert not re.search(r"@font-face|@import|<image|<script|href=", picture)
     assert "Yasmine" in picture
+
+
+def test_the_pictures_are_light() -> None:
+    assert (ROOT / "docs" / "graphiql.png").stat().st_size < 200_000

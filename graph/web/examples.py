@@ -65,15 +65,21 @@ fragment line on Comment {
 }
 """
 PAGE_THREAD: Final = """\
-# The same as a flat window, depth first: its second page.
-# `endCursor` is the `after` of the next; `more` counts
-# what is left out below a row.
-query PageThread($post: ID!, $first: Int!, $after: Cursor) {
+# The same as a flat window, depth first: page two.
+# `endCursor` is the `after` of the next one;
+# `more` counts what is left out below a row.
+query PageThread(
+  $post: ID!, $first: Int!, $after: Cursor
+) {
   post(id: $post) {
     thread(first: $first, after: $after) {
       edges {
         depth
-        node { id bodyText byline { author { displayName } } }
+        node {
+          id
+          bodyText
+          byline { author { displayName } }
+        }
         more { count cursor reason }
       }
       pageInfo { hasNextPage endCursor }
@@ -85,7 +91,9 @@ query PageThread($post: ID!, $first: Int!, $after: Cursor) {
 SIGN_IN: Final = """\
 # The token goes into the headers of all tabs here,
 # and into the connections of live streams.
-mutation SignIn($identifier: String!, $password: String!) {
+mutation SignIn(
+  $identifier: String!, $password: String!
+) {
   signIn(input: {
     identifier: $identifier, password: $password
   }) {
@@ -98,7 +106,9 @@ mutation SignIn($identifier: String!, $password: String!) {
 """
 REPLY: Final = """\
 # Sign in first, in the tab before this one.
-mutation Reply($post: ID!, $parent: ID, $body: Markdown!) {
+mutation Reply(
+  $post: ID!, $parent: ID, $body: Markdown!
+) {
   addComment(input: {
     postId: $post, parentId: $parent, body: $body
   }) {
@@ -109,11 +119,19 @@ mutation Reply($post: ID!, $parent: ID, $body: Markdown!) {
 }
 """
 WATCH_THREAD: Final = """\
-# The discussion as it is, and then as it grows, below
-# the answer.  After a disconnect this page goes on from
-# the last `cursor`: nothing is missing.
-subscription WatchThread($post: ID!, $after: LiveCursor, $snapshot: Boolean = true) {
-  thread(postId: $post, after: $after, snapshot: $snapshot) {
+# The discussion as it is, and then as it grows,
+# below the answer.  After a disconnect the page
+# goes on from the last `cursor`.
+subscription WatchThread(
+  $post: ID!
+  $after: LiveCursor
+  $snapshot: Boolean = true
+) {
+  thread(
+    postId: $post
+    after: $after
+    snapshot: $snapshot
+  ) {
     __typename
     cursor
     ... on CommentAdded {
@@ -124,7 +142,12 @@ subscription WatchThread($post: ID!, $after: LiveCursor, $snapshot: Boolean = tr
     ... on CommentChanged { comment { ...line } }
     ... on CommentRemoved { removedId }
     ... on ThreadSnapshot {
-      post { title thread(first: 100) { edges { depth node { ...line } } } }
+      post {
+        title
+        thread(first: 100) {
+          edges { depth node { ...line } }
+        }
+      }
     }
   }
 }

@@ -74,7 +74,7 @@ async def test_the_page_may_load_its_own_files_and_nothing_else(browser: httpx2.
     rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
     assert rules["default-src"] == rules["frame-ancestors"] == rules["base-uri"] == rules["form-action"] == "'none'"
     assert rules["script-src"] == rules["worker-src"] == rules["connect-src"] == "'self'"
-    assert re.findall(r"https?:|data:|blob:|\*|unsafe-eval", policy) == []
+    assert re.findall(r"https?:|blob:|\*|unsafe-eval", policy) == []
     assert first.headers["cache-control"] == "no-store"
     assert first.headers["x-content-type-options"] == "nosniff"
 

@@ -9,14 +9,14 @@ export function LiveThread() {
   const current = useStored(stream);
   const list = useRef(null);
   useEffect(() => {
-    list.current?.querySelector('li.new:last-of-type, li.newest')?.scrollIntoView({ block: 'nearest' });
+    list.current?.querySelector('.newest')?.scrollIntoView({ block: 'nearest' });
   }, [current]);
   if (!current) return null;
   const newest = current.lines.findLastIndex(({ isNew }) => isNew);
   return (
     <section className="live" aria-label="Live">
       <p role="status" className={`state ${current.state}`}>
-        {STATES[current.state]}
+        {STATES[current.state]}{' '}
         <span className="events">{current.events === 1 ? '1 event' : `${current.events} events`}</span>
       </p>
       <ol ref={list}>

@@ -1,11 +1,16 @@
 // How operations reach the server: requests over HTTP, subscriptions over graphql-transport-ws.
 import { getOperationAST, parse } from 'graphql';
-import { createClient } from 'graphql-ws';
+import { CloseCode, createClient } from 'graphql-ws';
 import { address } from './given.js';
 import { live } from './live.js';
 import { noticeSession } from './session.js';
 
 const JSON_TYPES = 'application/graphql-response+json, application/json;q=0.9';
+
+const SHORTEST_WAIT = 250; // milliseconds until the first attempt to come back
+const LONGEST_WAIT = 10_000;
+
+const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 export function fetcher(given, { headers } = {}) {
   const operation = operationOf(given);
@@ -44,9 +49,11 @@ function follow(request, operation, headers) {
       live.begin(request.variables);
       const socket = createClient({
         url: address.href.replace(/^http/, 'ws'),
-        connectionParams: () => ({ authorization: authorization(headers) }),
+        // Empty means nobody: here too no cookie shall say who asks.
+        connectionParams: () => ({ authorization: authorization(headers) ?? '' }),
         retryAttempts: Infinity,
-        shouldRetry: () => true,
+        retryWait: (retries) => wait(Math.min(SHORTEST_WAIT * 2 ** retries, LONGEST_WAIT) * (0.5 + Math.random())),
+        shouldRetry: ({ code }) => code !== CloseCode.Forbidden,
         on: { connected: () => live.connected(), closed: () => live.waiting() },
       });
       const stop = socket.subscribe(payload, {
@@ -57,7 +64,7 @@ function follow(request, operation, headers) {
         },
         error(error) {
           live.end();
-          sink.error(Array.isArray(error) ? { errors: error } : new Error(error.reason || error.message));
+          sink.error(Array.isArray(error) ? { errors: error } : new Error(error.reason || error.message || 'The connection failed.'));
         },
         complete() {
           live.end();

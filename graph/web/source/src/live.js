@@ -2,6 +2,7 @@
 import { store } from './store.js';
 
 const KEPT = 200; // lines
+const NO_NEWS = ['StreamReady', 'StreamHeartbeat']; // they tell where the stream stands
 
 /** {state: 'waiting' | 'connected' | 'ended', events, lines: [{id, depth, name, text, isNew, isGone}]}, or null. */
 export const stream = store(null);
@@ -17,7 +18,7 @@ export const live = {
   event(result) {
     const { events, lines } = stream.get();
     const [event] = Object.values(result.data ?? {});
-    if (!event) return;
+    if (!event || NO_NEWS.includes(event.__typename)) return;
     change({ events: events + 1, lines: withEvent(lines, event).slice(-KEPT) });
   },
 };

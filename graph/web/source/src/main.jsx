@@ -3,7 +3,6 @@ import './nonce.js';
 import './workers.js';
 import '@graphiql/react/style.css';
 import '@graphiql/plugin-doc-explorer/style.css';
-import '@graphiql/plugin-history/style.css';
 import 'graphiql/graphiql.css';
 import './page.css';
 import { GraphiQL } from 'graphiql';
@@ -23,10 +22,14 @@ const tabs = given.examples.map(({ query, variables }) => ({
 const [{ query: initialQuery, variables: initialVariables } = {}] = tabs;
 const first = storage.getItem('graphiql:tabState') ? {} : { initialQuery, initialVariables };
 
+// It would keep headers and variables, and with them tokens and passwords.
+const NO_HISTORY = [];
+
 createRoot(document.getElementById('page')).render(
   <GraphiQL
     fetcher={fetcher}
     storage={storage}
+    plugins={NO_HISTORY}
     {...first}
     defaultTabs={tabs.length ? tabs : undefined}
     defaultEditorToolsVisibility

@@ -16,7 +16,8 @@ export const bearer = (token) => `Bearer ${token}`;
 
 /** An answer may hold a new token, or tell that the session is over. */
 export function noticeSession({ data }) {
-  const { signIn, signOut } = data ?? {};
-  if (signIn?.token) session.set({ token: signIn.token, name: signIn.viewer?.user?.handle ?? 'somebody' });
+  const { signIn, signUp, signOut } = data ?? {};
+  const begun = signIn ?? signUp;
+  if (begun?.token) session.set({ token: begun.token, name: begun.viewer?.user?.handle ?? 'somebody' });
   if (signOut?.sessionId) session.set(null);
 }

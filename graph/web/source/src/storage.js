@@ -1,8 +1,8 @@
-// Tabs and what is written in them live as long as this tab of the browser: their examples name things of one database.
-// The rest (the theme, what is open, the history) is kept for good.
+// What is written here, which may be a password, lives as long as this tab of the browser, and so do the examples: they
+// name things of one database.  Only how the page looks is kept for good.
 
-const PASSING = ['tabState', 'query', 'variables', 'headers'];
-const place = (name) => (PASSING.some((each) => name.endsWith(`:${each}`)) ? sessionStorage : localStorage);
+const LOOKS = /:(theme|\w+Flex)$/;
+const place = (name) => (LOOKS.test(name) ? localStorage : sessionStorage);
 const key = (name) => `palabre:${name}`;
 
 export const storage = {
