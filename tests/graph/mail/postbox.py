@@ -45,7 +45,8 @@ class Postbox:
     def authenticate(self, server: Any, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
         assert isinstance(data, LoginPassword)
         self.logins.append((data.login.decode(), data.password.decode()))
-        return AuthResult(success=data.password == b"p@ss/word")
+        right = data.password == b"p@ss/word"
+        return AuthResult(success=right, handled=right)  # what is not handled is refused with 535
 
     @asynccontextmanager
     async def open(self, *, tls: ssl.SSLContext | None = None, at_once: bool = False) -> AsyncIterator["Postbox"]:
