@@ -14,9 +14,21 @@ import sqlalchemy as sa
 from graph.audience import Audience
 from graph.phrases import phrase
 from graph.refusals import NotPermitted
-from graph.storage.tables import comments, communities, memberships, posts, revisions, tokens, users
+from graph.storage.tables import (
+    comments,
+    communities,
+    community_bans,
+    community_invitations,
+    community_requests,
+    memberships,
+    posts,
+    revisions,
+    tokens,
+    users,
+)
 
 Facts = Mapping[sa.Column[Any], Any]
+Those = Literal["member_of", "moderates", "invited_to", "banned_from"]  # communities of an audience
 
 
 class Rule(ABC):
@@ -77,17 +89,34 @@ class Among(Rule):
     """The column names one of the audience's communities."""
 
     column: sa.Column[Any]
-    those: Literal["member_of", "moderates"]
+    those: Those
 
     def holds(self, audience: Audience, facts: Facts) -> bool:
-        return facts[self.column] in self._ids(audience)
+        return facts[self.column] in _ids(audience, self.those)
 
     def where(self, audience: Audience) -> sa.ColumnElement[bool]:
-        ids = sorted(self._ids(audience))
+        ids = sorted(_ids(audience, self.those))
         return self.column.in_(ids) & self.column.is_not(None) if ids else sa.false()
 
-    def _ids(self, audience: Audience) -> frozenset[int]:
-        return audience.member_of if self.those == "member_of" else audience.moderates
+
+@dataclass(frozen=True)
+class Outside(Rule):
+    """The column names none of the audience's communities of this kind; true of null."""
+
+    column: sa.Column[Any]
+    those: Those
+
+    def holds(self, audience: Audience, facts: Facts) -> bool:
+        return facts[self.column] not in _ids(audience, self.those)
+
+    def where(self, audience: Audience) -> sa.ColumnElement[bool]:
+        ids = sorted(_ids(audience, self.those))
+        return sa.or_(self.column.not_in(ids), self.column.is_(None)) if ids else sa.true()
+
+
+def _ids(audience: Audience, those: Those) -> frozenset[int]:
+    ids: frozenset[int] = getattr(audience, those)
+    return ids
 
 
 @dataclass(frozen=True)
@@ -169,6 +198,7 @@ def is_(column: sa.Column[Any], *values: Any) -> Rule:
 _signed_in = Role(("MEMBER", "MODERATOR", "ADMIN"))
 _moderates_everything = Role(("MODERATOR", "ADMIN"))
 _administers = Role(("ADMIN",))
+_not_archived = Missing(communities.c.archived_at)
 _post_published = is_(posts.c.state, "PUBLISHED")
 _moderates_post = some(_moderates_everything, Among(posts.c.community_id, "moderates"))
 _moderates_comment = some(_moderates_everything, Among(comments.c.community_id, "moderates"))
@@ -182,25 +212,66 @@ _own_token = every(Scoped("ACCOUNT"), Own(tokens.c.user_id), Missing(tokens.c.re
 SEE_SESSION: Final = every(_own_token, is_(tokens.c.kind, "SESSION"))
 SEE_API_TOKEN: Final = every(_own_token, is_(tokens.c.kind, "API"))
 
-SEE_COMMUNITY: Final = some(
+READ_COMMUNITY: Final = some(
     is_(communities.c.visibility, "PUBLIC"),
     Among(communities.c.id, "member_of"),
     _moderates_everything,
 )
-SEE_MEMBERSHIP: Final = some(Own(memberships.c.user_id), Of(memberships.c.community_id, communities, SEE_COMMUNITY))
+# An invitation shows what one is invited to, and nothing that is said in it.
+SEE_COMMUNITY: Final = some(READ_COMMUNITY, Among(communities.c.id, "invited_to"))
+SEE_MEMBERSHIP: Final = some(Own(memberships.c.user_id), Of(memberships.c.community_id, communities, READ_COMMUNITY))
 MANAGE_COMMUNITY: Final = some(_administers, Among(communities.c.id, "moderates"))
-JOIN_COMMUNITY: Final = every(_signed_in, is_(communities.c.visibility, "PUBLIC"))
+_joinable = every(
+    _signed_in,
+    _not_archived,
+    Outside(communities.c.id, "member_of"),
+    Outside(communities.c.id, "banned_from"),
+)
+JOIN_COMMUNITY: Final = every(
+    _joinable,
+    some(
+        Among(communities.c.id, "invited_to"),
+        every(is_(communities.c.visibility, "PUBLIC"), is_(communities.c.joining, "OPEN")),
+    ),
+)
+REQUEST_TO_JOIN: Final = every(
+    _joinable, is_(communities.c.visibility, "PUBLIC"), is_(communities.c.joining, "REQUEST")
+)
 FOUND_COMMUNITY: Final = _administers
+SEE_INVITATION: Final = some(
+    Own(community_invitations.c.user_id), _administers, Among(community_invitations.c.community_id, "moderates")
+)
+SEE_JOIN_REQUEST: Final = some(
+    Own(community_requests.c.user_id), _administers, Among(community_requests.c.community_id, "moderates")
+)
+SEE_BAN: Final = some(Own(community_bans.c.user_id), _administers, Among(community_bans.c.community_id, "moderates"))
 
 # A draft is its author's alone; what was removed is nobody's.
 SEE_POST: Final = some(
-    every(_post_published, some(Missing(posts.c.community_id), Of(posts.c.community_id, communities, SEE_COMMUNITY))),
+    every(_post_published, some(Missing(posts.c.community_id), Of(posts.c.community_id, communities, READ_COMMUNITY))),
     every(is_(posts.c.state, "DRAFT"), Own(posts.c.author_id)),
 )
-WRITE_POST_IN_COMMUNITY: Final = every(_signed_in, some(_moderates_everything, Among(communities.c.id, "member_of")))
-EDIT_POST: Final = every(SEE_POST, Own(posts.c.author_id))
+WRITE_POST_IN_COMMUNITY: Final = every(
+    _signed_in,
+    _not_archived,
+    some(
+        _moderates_everything,
+        Among(communities.c.id, "moderates"),
+        every(Among(communities.c.id, "member_of"), is_(communities.c.posting, "MEMBERS")),
+    ),
+)
+# Nobody writes in a community that is archived, nor who is banned from it; what one wrote one may take away.
+_post_in_use = every(
+    some(Missing(posts.c.community_id), Of(posts.c.community_id, communities, _not_archived)),
+    Outside(posts.c.community_id, "banned_from"),
+)
+_comment_in_use = every(
+    some(Missing(comments.c.community_id), Of(comments.c.community_id, communities, _not_archived)),
+    Outside(comments.c.community_id, "banned_from"),
+)
+EDIT_POST: Final = every(SEE_POST, Own(posts.c.author_id), _post_in_use)
 DELETE_POST: Final = every(SEE_POST, some(Own(posts.c.author_id), _moderates_post))
-COMMENT_ON_POST: Final = every(SEE_POST, _signed_in, _post_published)
+COMMENT_ON_POST: Final = every(SEE_POST, _signed_in, _post_published, _post_in_use)
 
 # Readers see a comment's row when it is shown (also as a tombstone); one that waits for approval is seen by its
 # author and by moderators, outside the tree.
@@ -219,7 +290,9 @@ SEE_REVISION: Final = some(
     Of(revisions.c.post_id, posts, SEE_POST),
     Of(revisions.c.comment_id, comments, every(SEE_COMMENT, READ_COMMENT)),
 )
-EDIT_COMMENT: Final = every(SEE_COMMENT, Own(comments.c.author_id), is_(comments.c.status, "PUBLISHED", "PENDING"))
+EDIT_COMMENT: Final = every(
+    SEE_COMMENT, Own(comments.c.author_id), is_(comments.c.status, "PUBLISHED", "PENDING"), _comment_in_use
+)
 DELETE_COMMENT: Final = every(
     SEE_COMMENT,
     is_(comments.c.status, "PUBLISHED", "PENDING"),
@@ -252,10 +325,24 @@ SCOPE_OF: Final[Mapping[str, str | None]] = {
     "changeHandle": "ACCOUNT",
     "deactivateAccount": "ACCOUNT",
     "createCommunity": "COMMUNITIES",
+    "editCommunity": "COMMUNITIES",
+    "archiveCommunity": "COMMUNITIES",
+    "unarchiveCommunity": "COMMUNITIES",
     "joinCommunity": "COMMUNITIES",
     "leaveCommunity": "COMMUNITIES",
     "setCommunityMember": "COMMUNITIES",
     "removeCommunityMember": "COMMUNITIES",
+    "banFromCommunity": "COMMUNITIES",
+    "unbanFromCommunity": "COMMUNITIES",
+    "inviteToCommunity": "COMMUNITIES",
+    "createInvitationLink": "COMMUNITIES",
+    "acceptInvitation": "COMMUNITIES",
+    "declineInvitation": "COMMUNITIES",
+    "withdrawInvitation": "COMMUNITIES",
+    "requestToJoinCommunity": "COMMUNITIES",
+    "acceptJoinRequest": "COMMUNITIES",
+    "declineJoinRequest": "COMMUNITIES",
+    "withdrawJoinRequest": "COMMUNITIES",
     "createPost": "WRITE",
     "editPost": "WRITE",
     "publishPost": "WRITE",

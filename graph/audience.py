@@ -19,6 +19,8 @@ class Audience:
     role: str = "VISITOR"  # of the whole site: VISITOR, MEMBER, MODERATOR, ADMIN
     member_of: frozenset[int] = frozenset()  # communities
     moderates: frozenset[int] = frozenset()  # communities, by a role in them
+    invited_to: frozenset[int] = frozenset()  # communities, by an invitation that waits for an answer
+    banned_from: frozenset[int] = frozenset()  # communities
     locale: str = "en"
     scopes: frozenset[str] = SCOPES  # what the credential in use allows of what the person may
     token_id: int | None = None  # the session or API token in use
@@ -28,7 +30,7 @@ class Audience:
         return self.role in ("MODERATOR", "ADMIN")
 
     def shared_within(self, community_id: int | None) -> "Audience":
-        """The largest group that sees the same of this community, without the person."""
+        """The largest group that reads the same in this community, without the person."""
         here = frozenset(() if community_id is None else (community_id,))
         role = self.role if self.moderates_everything else "VISITOR"
         return replace(
@@ -37,6 +39,8 @@ class Audience:
             role=role,
             member_of=self.member_of & here,
             moderates=self.moderates & here,
+            invited_to=frozenset(),
+            banned_from=frozenset(),
             scopes=SCOPES,  # all of them read; what else they decide on is the person's own
             token_id=None,
         )

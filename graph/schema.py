@@ -7,13 +7,16 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from graph import ids
+from graph.admission.mutations import AdmissionMutations
+from graph.admission.queries import AdmissionQueries
+from graph.admission.types import CommunityInvitation, CommunityJoinRequest
 from graph.comments.live import EVENT_TYPES, Subscription
 from graph.comments.mutations import CommentMutations
 from graph.comments.queries import CommentQueries
 from graph.comments.types import Comment
 from graph.communities.mutations import CommunityMutations
 from graph.communities.queries import CommunityQueries
-from graph.communities.types import Community, CommunityMembership
+from graph.communities.types import Community, CommunityBan, CommunityMembership
 from graph.context import Info
 from graph.errors import ERROR_TYPES, RequestErrorCode, request_error
 from graph.execution.fields import Entity, all_columns
@@ -32,6 +35,9 @@ NODES: dict[str, type[Entity]] = {
     "ApiToken": ApiToken,
     "Comment": Comment,
     "Community": Community,
+    "CommunityBan": CommunityBan,
+    "CommunityInvitation": CommunityInvitation,
+    "CommunityJoinRequest": CommunityJoinRequest,
     "CommunityMembership": CommunityMembership,
     "Post": Post,
     "Revision": Revision,
@@ -82,7 +88,7 @@ async def nodes(
 
 
 @strawberry.type(description="What one can ask.")
-class Query(PostQueries, CommentQueries, UserQueries, CommunityQueries):
+class Query(PostQueries, CommentQueries, UserQueries, CommunityQueries, AdmissionQueries):
     node: Node | None = strawberry.field(
         resolver=node, description="Anything by its id; null where there is none or the viewer may not see it."
     )
@@ -90,7 +96,7 @@ class Query(PostQueries, CommentQueries, UserQueries, CommunityQueries):
 
 
 @strawberry.type(description="What one can do.  One act, one input, one payload.")
-class Mutation(UserMutations, MailMutations, CommunityMutations, PostMutations, CommentMutations):
+class Mutation(UserMutations, MailMutations, CommunityMutations, AdmissionMutations, PostMutations, CommentMutations):
     pass
 
 

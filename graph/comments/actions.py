@@ -8,6 +8,7 @@ from graph.comments.paths import SEGMENT_CHARACTERS, depth_of, path_below, rpath
 from graph.comments.rules import TreeRow
 from graph.events import CommentAdded, CommentChanged, CommentRemoved
 from graph.posts import store as post_store
+from graph.posts.actions import check_in_use
 from graph.posts.rules import Written, check_revision, clean_reason
 from graph.refusals import Closed, NotFound, NotPermitted, SignInFirst
 from graph.storage.tables import comments, posts
@@ -129,6 +130,7 @@ async def _open_post(change: Change, post_id: int) -> Facts:
         raise NotFound("There is no such post.", ("input", "postId"))
     if change.audience.viewer_id is None:
         raise SignInFirst("Sign in to answer.")
+    check_in_use(change, post, "postId")
     if not access.COMMENT_ON_POST.holds(change.audience, post):
         raise Closed("This post is a draft: publish it first.", ("input", "postId"))
     if post[posts.c.discussion] != "OPEN":
@@ -156,6 +158,8 @@ async def _comment_for(change: Change, comment_id: int, rule: Rule) -> Facts:
     if not rule.holds(change.audience, facts):
         if change.audience.viewer_id is None:
             raise SignInFirst("Sign in first.")
+        if change.audience.viewer_id == facts[comments.c.author_id]:
+            check_in_use(change, facts, "id")
         raise NotPermitted("Only its author may do this with the comment.", ("input", "id"))
     return facts
 

@@ -75,13 +75,21 @@ _COMMENT_FACTS = (
     comments.c.status,
     comments.c.shown,
 )
-_POST_FACTS = (posts.c.id, posts.c.state, posts.c.author_id, posts.c.community_id, posts.c.discussion)
+_POST_FACTS = (
+    posts.c.id,
+    posts.c.state,
+    posts.c.author_id,
+    posts.c.community_id,
+    posts.c.discussion,
+    communities.c.archived_at,
+)
 
 
 async def load_permissions(asking: Asking, owners: Sequence[Row], wanted: Columns, /) -> list[ViewerPermissions]:
     """Owners are the values of _COMMENT_FACTS."""
     keys = sorted({owner[0] for owner in owners})
-    found = await asking.rows.rows(sa.select(*_POST_FACTS).where(among(posts.c.id, keys)))
+    placed = posts.outerjoin(communities, communities.c.id == posts.c.community_id)
+    found = await asking.rows.rows(sa.select(*_POST_FACTS).select_from(placed).where(among(posts.c.id, keys)))
     by_post = {row[0]: dict(zip(_POST_FACTS, row, strict=True)) for row in found}
     return [_permissions(asking.audience, owner, by_post[owner[0]]) for owner in owners]
 

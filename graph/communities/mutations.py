@@ -1,13 +1,21 @@
 """What a client may do with communities and their members."""
 
 from collections.abc import Callable
+from enum import Enum
 from typing import Annotated, Any
 
 import strawberry
 
 from graph.acts import INPUT, errors_field, key_given, key_in_input, key_returned
 from graph.communities import actions, rules
-from graph.communities.types import Community, CommunityMembership, CommunityVisibility
+from graph.communities.types import (
+    Community,
+    CommunityBan,
+    CommunityJoining,
+    CommunityMembership,
+    CommunityPosting,
+    CommunityVisibility,
+)
 from graph.context import CarriedOut, Context, Info, carry_out
 from graph.errors import UserError
 from graph.nodes import global_id_or_none, one
@@ -31,9 +39,39 @@ class CreateCommunityInput:
     visibility: CommunityVisibility = strawberry.field(
         default=CommunityVisibility.PUBLIC, description="Who may read it."
     )
+    joining: CommunityJoining | None = strawberry.field(
+        default=None, description="How one joins it.  Null: OPEN where it is public, INVITATION where it is private."
+    )
+    posting: CommunityPosting = strawberry.field(default=CommunityPosting.MEMBERS, description="Who publishes in it.")
 
 
-@strawberry.input(description="Names the community for `joinCommunity` and `leaveCommunity`.")
+@strawberry.input(description="Input of `editCommunity`.  What is left out stays as it is.")
+class EditCommunityInput:
+    client_mutation_id: str | None = key_given()
+    community_id: strawberry.ID = strawberry.field(description="The community.")
+    name: str | None = strawberry.field(default=None, description="The new name.")
+    slug: str | None = strawberry.field(
+        default=None, description="Its new name in addresses; the former ones still lead there, and to nothing else."
+    )
+    description: Markdown | None = strawberry.field(
+        default=None, description="What it is about; nothing but space takes it away."
+    )
+    visibility: CommunityVisibility | None = strawberry.field(
+        default=None,
+        description="Who may read it.  When it becomes private, streams of those who are no members end at once, and "
+        "it is joined by invitation.",
+    )
+    joining: CommunityJoining | None = strawberry.field(default=None, description="How one joins it.")
+    posting: CommunityPosting | None = strawberry.field(default=None, description="Who publishes in it.")
+    expected_revision: int | None = strawberry.field(
+        default=None, description="The `revision` that the editor saw: a ConflictError when it is another by now."
+    )
+
+
+@strawberry.input(
+    description="Names the community for `joinCommunity`, `leaveCommunity`, `archiveCommunity` and "
+    "`unarchiveCommunity`."
+)
 class CommunityInput:
     client_mutation_id: str | None = key_given()
     community_id: strawberry.ID = strawberry.field(description="The community.")
@@ -54,19 +92,38 @@ class RemoveCommunityMemberInput:
     user_id: strawberry.ID = strawberry.field(description="The member.")
 
 
-@strawberry.type(description="Result of `createCommunity` and `leaveCommunity`.")
+@strawberry.input(description="Input of `banFromCommunity`.")
+class BanFromCommunityInput:
+    client_mutation_id: str | None = key_given()
+    community_id: strawberry.ID = strawberry.field(description="The community.")
+    user_id: strawberry.ID = strawberry.field(description="The person, who need not be a member.")
+    reason: str | None = strawberry.field(
+        default=None,
+        description=f"Why; the person reads it too.  At most {rules.REASON_LIMIT} characters.",
+    )
+
+
+@strawberry.input(description="Input of `unbanFromCommunity`.")
+class UnbanFromCommunityInput:
+    client_mutation_id: str | None = key_given()
+    community_id: strawberry.ID = strawberry.field(description="The community.")
+    user_id: strawberry.ID = strawberry.field(description="Who is banned from it.")
+
+
+@strawberry.type(description="What came of an act on a community.")
 class CommunityPayload:
     community_key: strawberry.Private[int | None]
     client_mutation_id: str | None = key_returned()
     community: Community | None = one(
         "community_key",
         lambda: Community,
-        description="The community as it is now; null where it is private and the viewer has left it.",
+        description="The community as it is now; null where it was refused, and where it is private and the viewer has "
+        "left it.",
     )
     errors: list[UserError] = errors_field()
 
 
-@strawberry.type(description="Result of `joinCommunity` and `setCommunityMember`.")
+@strawberry.type(description="What came of an act by which somebody is a member.")
 class CommunityMembershipPayload:
     membership_key: strawberry.Private[int | None]
     community_key: strawberry.Private[int | None]
@@ -88,8 +145,18 @@ class RemoveCommunityMemberPayload:
     errors: list[UserError] = errors_field()
 
 
+@strawberry.type(description="Result of `banFromCommunity`.")
+class BanFromCommunityPayload:
+    ban_key: strawberry.Private[int | None]
+    community_key: strawberry.Private[int | None]
+    client_mutation_id: str | None = key_returned()
+    ban: CommunityBan | None = one("ban_key", lambda: CommunityBan, description="The ban.")
+    community: Community | None = one("community_key", lambda: Community, description="The community as it is now.")
+    errors: list[UserError] = errors_field()
+
+
 async def create_community(info: Info, input: Annotated[CreateCommunityInput, INPUT]) -> CommunityPayload:
-    done = await _carry_out(
+    done = await carry_out_anew(
         info,
         "createCommunity",
         input,
@@ -99,13 +166,55 @@ async def create_community(info: Info, input: Annotated[CreateCommunityInput, IN
             slug=input.slug,
             description=input.description,
             visibility=input.visibility.name,
+            joining=_name(input.joining),
+            posting=input.posting.name,
         ),
     )
-    return CommunityPayload(community_key=done.value, client_mutation_id=input.client_mutation_id, errors=done.errors)
+    return _community_payload(input, done)
+
+
+async def edit_community(info: Info, input: Annotated[EditCommunityInput, INPUT]) -> CommunityPayload:
+    done = await carry_out_anew(
+        info,
+        "editCommunity",
+        input,
+        lambda change: actions.edit_community(
+            change,
+            community_id=_community(input),
+            name=input.name,
+            slug=input.slug,
+            description=input.description,
+            visibility=_name(input.visibility),
+            joining=_name(input.joining),
+            posting=_name(input.posting),
+            expected_revision=input.expected_revision,
+        ),
+    )
+    return _community_payload(input, done)
+
+
+async def archive_community(info: Info, input: Annotated[CommunityInput, INPUT]) -> CommunityPayload:
+    done = await carry_out_anew(
+        info,
+        "archiveCommunity",
+        input,
+        lambda change: actions.archive_community(change, community_id=_community(input)),
+    )
+    return _community_payload(input, done)
+
+
+async def unarchive_community(info: Info, input: Annotated[CommunityInput, INPUT]) -> CommunityPayload:
+    done = await carry_out_anew(
+        info,
+        "unarchiveCommunity",
+        input,
+        lambda change: actions.unarchive_community(change, community_id=_community(input)),
+    )
+    return _community_payload(input, done)
 
 
 async def join_community(info: Info, input: Annotated[CommunityInput, INPUT]) -> CommunityMembershipPayload:
-    done = await _carry_out(
+    done = await carry_out_anew(
         info,
         "joinCommunity",
         input,
@@ -115,19 +224,19 @@ async def join_community(info: Info, input: Annotated[CommunityInput, INPUT]) ->
 
 
 async def leave_community(info: Info, input: Annotated[CommunityInput, INPUT]) -> CommunityPayload:
-    done = await _carry_out(
+    done = await carry_out_anew(
         info,
         "leaveCommunity",
         input,
         lambda change: actions.leave_community(change, community_id=_community(input)),
     )
-    return CommunityPayload(community_key=done.value, client_mutation_id=input.client_mutation_id, errors=done.errors)
+    return _community_payload(input, done)
 
 
 async def set_community_member(
     info: Info, input: Annotated[SetCommunityMemberInput, INPUT]
 ) -> CommunityMembershipPayload:
-    done = await _carry_out(
+    done = await carry_out_anew(
         info,
         "setCommunityMember",
         input,
@@ -141,7 +250,7 @@ async def set_community_member(
 async def remove_community_member(
     info: Info, input: Annotated[RemoveCommunityMemberInput, INPUT]
 ) -> RemoveCommunityMemberPayload:
-    done = await _carry_out(
+    done = await carry_out_anew(
         info,
         "removeCommunityMember",
         input,
@@ -155,9 +264,36 @@ async def remove_community_member(
     )
 
 
-async def _carry_out(info: Info, mutation: str, given: Any, action: Callable[..., Any]) -> CarriedOut[int]:
+async def ban_from_community(info: Info, input: Annotated[BanFromCommunityInput, INPUT]) -> BanFromCommunityPayload:
+    done = await carry_out_anew(
+        info,
+        "banFromCommunity",
+        input,
+        lambda change: actions.ban_from_community(
+            change, community_id=_community(input), user_id=_user(input), reason=input.reason
+        ),
+    )
+    return BanFromCommunityPayload(
+        ban_key=done.value,
+        community_key=None if done.value is None else _community(input),
+        client_mutation_id=input.client_mutation_id,
+        errors=done.errors,
+    )
+
+
+async def unban_from_community(info: Info, input: Annotated[UnbanFromCommunityInput, INPUT]) -> CommunityPayload:
+    done = await carry_out_anew(
+        info,
+        "unbanFromCommunity",
+        input,
+        lambda change: actions.unban_from_community(change, community_id=_community(input), user_id=_user(input)),
+    )
+    return _community_payload(input, done)
+
+
+async def carry_out_anew(info: Info, mutation: str, given: Any, action: Callable[..., Any]) -> CarriedOut[Any]:
     """Memberships decide on what the viewer sees: from then on the request is answered by the new ones."""
-    done: CarriedOut[int] = await carry_out(info, mutation, given, action)
+    done: CarriedOut[Any] = await carry_out(info, mutation, given, action)
     if done.value is not None:
         await _see_anew(info.context)
     return done
@@ -170,12 +306,20 @@ async def _see_anew(context: Context) -> None:
         await context.read_anew()
 
 
-def _community(input: CommunityInput | SetCommunityMemberInput | RemoveCommunityMemberInput) -> int:
+def _community(input: Any) -> int:
     return key_in_input("communityId", input.community_id, "Community")
 
 
-def _user(input: SetCommunityMemberInput | RemoveCommunityMemberInput) -> int:
+def _user(input: Any) -> int:
     return key_in_input("userId", input.user_id, "User")
+
+
+def _name(given: Enum | None) -> str | None:
+    return None if given is None else given.name
+
+
+def _community_payload(input: Any, done: CarriedOut[int]) -> CommunityPayload:
+    return CommunityPayload(community_key=done.value, client_mutation_id=input.client_mutation_id, errors=done.errors)
 
 
 def _membership_payload(
@@ -195,10 +339,32 @@ class CommunityMutations:
         resolver=create_community, description="Found a community, as an admin of the site, and become its first admin."
     )
     join_community: CommunityMembershipPayload = strawberry.mutation(
-        resolver=join_community, description="Become a member of a public community; nothing happens to who is one."
+        resolver=join_community,
+        description="Become a member at once, where everybody may or the viewer is invited; nothing "
+        "happens to who is one.",
+    )
+    archive_community: CommunityPayload = strawberry.mutation(
+        resolver=archive_community,
+        description="Let a community only be read from now on, as one of its admins: nobody writes in it or joins it.",
+    )
+    unarchive_community: CommunityPayload = strawberry.mutation(
+        resolver=unarchive_community, description="Let people write in an archived community again."
+    )
+    edit_community: CommunityPayload = strawberry.mutation(
+        resolver=edit_community, description="Change the settings of a community, as one of its admins."
+    )
+    ban_from_community: BanFromCommunityPayload = strawberry.mutation(
+        resolver=ban_from_community,
+        description="Take somebody out who may not write in a community any more, nor come back, as one of its "
+        "moderators.  What the person wrote stays.",
+    )
+    unban_from_community: CommunityPayload = strawberry.mutation(
+        resolver=unban_from_community, description="Let somebody come back who was banned."
     )
     leave_community: CommunityPayload = strawberry.mutation(
-        resolver=leave_community, description="Be no member any longer; streams of a private community end at once."
+        resolver=leave_community,
+        description="Be no member any longer; streams of a private community end at once.  The last admin of a "
+        "community cannot leave it.",
     )
     set_community_member: CommunityMembershipPayload = strawberry.mutation(
         resolver=set_community_member,

@@ -13,7 +13,7 @@ from graph.execution.fields import Asking, Columns, batched
 from graph.nodes import by_keys, key_or_error
 from graph.pages import After, Before, First, Last, Order, Page, Slice, page
 from graph.storage.rows import Row
-from graph.storage.tables import communities
+from graph.storage.tables import communities, community_slugs
 
 BY_SLUG = Order("communities", (communities.c.slug,))
 
@@ -25,7 +25,9 @@ async def load_community(
     /,
     *,
     id: Annotated[strawberry.ID | None, strawberry.argument(description="Its global id.")] = strawberry.UNSET,
-    slug: Annotated[str | None, strawberry.argument(description="As in its address.")] = strawberry.UNSET,
+    slug: Annotated[
+        str | None, strawberry.argument(description="As in its address; a former one leads there too.")
+    ] = strawberry.UNSET,
 ) -> list[Row | None]:
     if (id is None) == (slug is None):
         raise request_error("Give either `id` or `slug`.", "VALIDATION")
@@ -34,7 +36,9 @@ async def load_community(
         found = (await by_keys(asking, wanted, [key])).get(key)
     else:
         # Cleaned, because not every text that JSON can hold can be compared by a database.
-        mine = communities.c.slug == text.clean(slug or "")
+        given = text.clean(slug or "")
+        led = sa.select(community_slugs.c.community_id).where(community_slugs.c.slug == given)
+        mine = communities.c.id == led.scalar_subquery()
         statement = sa.select(*wanted.list).where(mine, Community.see.where(asking.audience))
         found = next(iter(await asking.rows.rows(statement)), None)
     return [found for _ in owners]

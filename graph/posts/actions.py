@@ -6,6 +6,7 @@ from typing import Any
 from graph import access, text
 from graph.access import Facts
 from graph.change import Change
+from graph.communities import rules as community_rules
 from graph.events import PostAdded, PostChanged, PostRemoved
 from graph.posts import rules, store
 from graph.posts.rules import Written
@@ -53,6 +54,7 @@ async def create_post(
     }
     post_id = await _add_under_free_slug(change, title, values, hidden=hidden)
     if publish:
+        await store.count_in_community(change, community_id, 1)
         await change.record(PostAdded(community_id, post_id))
     return post_id
 
@@ -90,10 +92,15 @@ async def edit_post(
 
 
 async def publish_post(change: Change, *, post_id: int) -> int:
-    """Show a draft to readers; nothing happens to a post that they see already."""
+    """Show a draft to readers; nothing happens to a post that they see already.
+
+    Raises NotFound, NotPermitted, also where its author may publish in its community no longer, and Closed.
+    """
     facts = await post_for(change, post_id, access.EDIT_POST)
     if facts[posts.c.state] == "PUBLISHED":
         return post_id
+    if facts[posts.c.community_id] is not None:
+        _check_may_publish(change, facts, "id")
     await store.change(
         change,
         post_id,
@@ -101,6 +108,7 @@ async def publish_post(change: Change, *, post_id: int) -> int:
         published_at=facts[posts.c.published_at] or change.now,
         last_activity_at=change.now,
     )
+    await store.count_in_community(change, facts[posts.c.community_id], 1)
     await change.record(_post_changed(change, post_id, "STATUS"))
     await change.record(PostAdded(facts[posts.c.community_id], post_id))
     return post_id
@@ -112,6 +120,7 @@ async def unpublish_post(change: Change, *, post_id: int) -> int:
     if facts[posts.c.state] == "DRAFT":
         return post_id
     await store.change(change, post_id, state="DRAFT")
+    await store.count_in_community(change, facts[posts.c.community_id], -1)
     await change.record(_post_changed(change, post_id, "STATUS"))
     await change.record(PostRemoved(facts[posts.c.community_id], post_id))
     return post_id
@@ -122,6 +131,8 @@ async def delete_post(change: Change, *, post_id: int) -> int:
     facts = await post_for(change, post_id, access.DELETE_POST)
     await store.forget_revisions(change, post_id)
     await store.change(change, post_id, state="REMOVED", body="", body_html="", body_text="", summary=None)
+    if facts[posts.c.state] == "PUBLISHED":
+        await store.count_in_community(change, facts[posts.c.community_id], -1)
     await change.record(_post_changed(change, post_id, "STATUS"))
     if facts[posts.c.state] == "PUBLISHED":
         await change.record(PostRemoved(facts[posts.c.community_id], post_id))
@@ -131,15 +142,23 @@ async def delete_post(change: Change, *, post_id: int) -> int:
 async def post_for(change: Change, post_id: int, rule: access.Rule) -> Facts:
     """The post, locked, for somebody who may do this with it.
 
-    Raises NotFound where the viewer may not see it, then SignInFirst, then NotPermitted.
+    Raises NotFound where the viewer may not see it, then SignInFirst, then Closed or NotPermitted.
     """
     facts = await store.facts_of(change, post_id, lock=True)
     if facts is None or not access.SEE_POST.holds(change.audience, facts):
         raise NotFound("There is no such post.", ("input", "id"))
     if not rule.holds(change.audience, facts):
-        _somebody(change)
+        if _somebody(change) == facts[posts.c.author_id]:
+            check_in_use(change, facts, "id")
         raise NotPermitted("Only its author may do this with the post.", ("input", "id"))
     return facts
+
+
+def check_in_use(change: Change, post: Facts, field: str) -> None:
+    """Whether the viewer may write where the post is.  Raises Closed, NotPermitted."""
+    path = ("input", field)
+    community_rules.check_open(post[communities.c.archived_at], path)
+    community_rules.check_not_banned(post[posts.c.community_id] in change.audience.banned_from, path)
 
 
 def _somebody(change: Change) -> int:
@@ -152,9 +171,18 @@ async def _check_community(change: Change, community_id: int) -> Facts:
     facts = await store.community_facts(change, community_id)
     if facts is None or not access.SEE_COMMUNITY.holds(change.audience, facts):
         raise NotFound("There is no such community.", ("input", "communityId"))
-    if not access.WRITE_POST_IN_COMMUNITY.holds(change.audience, facts):
-        raise NotPermitted("Only members write in this community.", ("input", "communityId"), requires="MEMBER")
+    _check_may_publish(change, facts, "communityId")
     return facts
+
+
+def _check_may_publish(change: Change, community: Facts, field: str) -> None:
+    path = ("input", field)
+    community_rules.check_open(community[communities.c.archived_at], path)
+    if access.WRITE_POST_IN_COMMUNITY.holds(change.audience, community):
+        return
+    if community[communities.c.posting] == "MODERATORS":
+        raise NotPermitted("Only moderators publish in this community.", path, requires="MODERATOR")
+    raise NotPermitted("Only members write in this community.", path, requires="MEMBER")
 
 
 async def _add_under_free_slug(change: Change, title: str, values: dict[str, Any], *, hidden: bool) -> int:

@@ -53,6 +53,15 @@ async def change(rows: Rows, post_id: int, **values: Any) -> None:
     await rows.rows(posts.update().where(posts.c.id == post_id).values(**values).returning(posts.c.id))
 
 
+async def count_in_community(rows: Rows, community_id: int | None, published: int) -> None:
+    """So many published posts more."""
+    if community_id is None:
+        return
+    counting = communities.update().where(communities.c.id == community_id)
+    counted = counting.values(post_count=communities.c.post_count + published)
+    await rows.rows(counted.returning(communities.c.id))
+
+
 async def keep_revision(rows: Rows, **values: Any) -> None:
     await rows.rows(revisions.insert().values(**values).returning(revisions.c.id))
 

@@ -5,6 +5,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
+import sqlalchemy as sa
 import strawberry
 
 from graph import access, text
@@ -31,7 +32,7 @@ from graph.pages import (
     total_count_field,
 )
 from graph.scalars import HTML, URL, Cursor, Instant, LiveCursor, Markdown
-from graph.storage.rows import Row
+from graph.storage.rows import Row, among
 from graph.storage.tables import communities, posts, revisions
 from graph.users.types import User
 
@@ -189,18 +190,29 @@ def counts_of(post_id: int, comments: int, roots: int) -> DiscussionCounts:
     return DiscussionCounts(topic=post_topic(post_id), comments=comments, roots=roots)
 
 
-def permissions(audience: Audience, *values: Any) -> ViewerPermissions:
-    facts = {**dict.fromkeys(communities.columns), **dict(zip(_PERMITTING, values, strict=True))}
+_PERMITTING = (posts.c.state, posts.c.author_id, posts.c.community_id, posts.c.discussion)
+
+
+async def load_permissions(asking: Asking, owners: Sequence[Row], wanted: Columns, /) -> list[ViewerPermissions]:
+    """Owners are the values of _PERMITTING."""
+    facts = [dict(zip(_PERMITTING, owner, strict=True)) for owner in owners]
+    keys = sorted({each[posts.c.community_id] for each in facts} - {None})
+    archived: dict[int, int] = {}  # when, by community
+    if keys:
+        statement = sa.select(communities.c.id, communities.c.archived_at).where(among(communities.c.id, keys))
+        archived = dict(await asking.rows.rows(statement))
+    return [_permissions(asking.audience, each, archived.get(each[posts.c.community_id])) for each in facts]
+
+
+def _permissions(audience: Audience, post: access.Facts, archived_at: int | None) -> ViewerPermissions:
+    facts = {**dict.fromkeys(communities.columns), **post}
     # Who sees the post at all may see its community.
-    facts[communities.c.visibility] = "PUBLIC"
+    facts |= {communities.c.visibility: "PUBLIC", communities.c.archived_at: archived_at}
     return ViewerPermissions(
         reply=access.COMMENT_ON_POST.holds(audience, facts) and facts[posts.c.discussion] == "OPEN",
         edit=access.EDIT_POST.holds(audience, facts),
         delete=access.DELETE_POST.holds(audience, facts),
     )
-
-
-_PERMITTING = (posts.c.state, posts.c.author_id, posts.c.community_id, posts.c.discussion)
 
 
 def post_url(public_url: str, slug: str) -> str:
@@ -277,10 +289,9 @@ class Post(Content, Entity):
         entity=lambda: Revision,
         description="Former texts, oldest first.",
     )
-    viewer_can: ViewerPermissions = value(
+    viewer_can: ViewerPermissions = batched(
         *_PERMITTING,
-        through=permissions,
-        by_audience=True,
+        load=load_permissions,
         per_viewer=True,
         description="Per viewer: what the viewer may do with it.",
     )

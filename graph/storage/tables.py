@@ -138,7 +138,7 @@ memberships = sa.Table(
 )
 
 # To one person, or a link for whoever has its code.
-open_invitation = sa.text("state = 'OPEN'")
+unanswered = sa.text("answer = 'PENDING'")
 community_invitations = sa.Table(
     "community_invitations",
     metadata,
@@ -146,7 +146,7 @@ community_invitations = sa.Table(
     reference("community_id", "communities"),
     reference("user_id", "users", nullable=True),  # null: a link
     reference("inviter_id", "users"),
-    words("state", default="OPEN"),  # OPEN, ACCEPTED, DECLINED, REVOKED
+    words("answer", default="PENDING"),  # PENDING, ACCEPTED, DECLINED, WITHDRAWN
     sa.Column("code_hash", Bytes, nullable=True),  # SHA-256 of a link's code
     number("uses", default=0),  # of a link
     number("uses_limit", nullable=True),  # null: any number
@@ -154,20 +154,20 @@ community_invitations = sa.Table(
     number("expires_at", nullable=True),  # null: never
     sa.UniqueConstraint("code_hash"),
     sa.Index(
-        "community_invitations_community_id_user_id_open_index",
+        "community_invitations_community_id_user_id_pending_index",
         "community_id",
         "user_id",
         unique=True,
-        sqlite_where=open_invitation,
-        postgresql_where=open_invitation,
+        sqlite_where=unanswered,
+        postgresql_where=unanswered,
     ),
     sa.Index(
-        "community_invitations_community_id_state_created_at_id_index", "community_id", "state", "created_at", "id"
+        "community_invitations_community_id_answer_created_at_id_index", "community_id", "answer", "created_at", "id"
     ),
-    sa.Index("community_invitations_user_id_state_created_at_id_index", "user_id", "state", "created_at", "id"),
+    sa.Index("community_invitations_user_id_answer_created_at_id_index", "user_id", "answer", "created_at", "id"),
 )
 
-pending_request = sa.text("state = 'PENDING'")
+# To be let in.
 community_requests = sa.Table(
     "community_requests",
     metadata,
@@ -175,19 +175,21 @@ community_requests = sa.Table(
     reference("community_id", "communities"),
     reference("user_id", "users"),
     words("message", nullable=True),
-    words("state", default="PENDING"),  # PENDING, APPROVED, DECLINED, WITHDRAWN
+    words("answer", default="PENDING"),  # PENDING, ACCEPTED, DECLINED, WITHDRAWN
     number("created_at"),
-    number("decided_at", nullable=True),
+    number("answered_at", nullable=True),
     sa.Index(
         "community_requests_community_id_user_id_pending_index",
         "community_id",
         "user_id",
         unique=True,
-        sqlite_where=pending_request,
-        postgresql_where=pending_request,
+        sqlite_where=unanswered,
+        postgresql_where=unanswered,
     ),
-    sa.Index("community_requests_community_id_state_created_at_id_index", "community_id", "state", "created_at", "id"),
-    sa.Index("community_requests_user_id_state_created_at_id_index", "user_id", "state", "created_at", "id"),
+    sa.Index(
+        "community_requests_community_id_answer_created_at_id_index", "community_id", "answer", "created_at", "id"
+    ),
+    sa.Index("community_requests_user_id_answer_created_at_id_index", "user_id", "answer", "created_at", "id"),
 )
 
 community_bans = sa.Table(

@@ -57,13 +57,19 @@ async def as_now(rows: Rows, viewer: Viewer) -> Viewer:
 
 
 def _audience(standing: Sequence[Row], scopes: frozenset[str], token_id: int | None) -> Audience:
-    user_id, role, locale = standing[0][:3]
+    user_id, role, locale, *_, invited_to, banned_from = standing[0]
     return Audience(
         viewer_id=user_id,
         role=role,
-        member_of=frozenset(community for *_, community, _ in standing if community is not None),
-        moderates=frozenset(community for *_, community, there in standing if there in ("MODERATOR", "ADMIN")),
+        member_of=frozenset(row[3] for row in standing if row[3] is not None),
+        moderates=frozenset(row[3] for row in standing if row[4] in ("MODERATOR", "ADMIN")),
+        invited_to=_ids(invited_to),
+        banned_from=_ids(banned_from),
         locale=language_of(locale),
         scopes=scopes,
         token_id=token_id,
     )
+
+
+def _ids(text: str | None) -> frozenset[int]:
+    return frozenset(map(int, text.split(","))) if text else frozenset()

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from graph.storage.rows import Row, Rows, among
-from graph.storage.tables import former_handles, memberships, tokens, users
+from graph.storage.tables import community_bans, community_invitations, former_handles, memberships, tokens, users
 
 CLAIMING_HANDLES: Final = 0x50414C4142524532  # an advisory lock on PostgreSQL ("PALABRE2"), until the transaction ends
 
@@ -196,14 +196,30 @@ async def used(rows: Rows, token_id: int, at: int) -> None:
 
 # --- who asks ---------------------------------------------------------------------------------------------------
 
-_STANDING = (users.c.id, users.c.role, users.c.locale, memberships.c.community_id, memberships.c.role)
+
+def _communities_of(table: sa.Table, *where: sa.ColumnElement[bool]) -> sa.ScalarSelect[str]:
+    """Their ids in one text, by the index that begins with the person; null where there is none."""
+    ids = sa.func.aggregate_strings(sa.cast(table.c.community_id, sa.Text), ",")
+    return sa.select(ids).where(table.c.user_id == users.c.id, *where).correlate(users).scalar_subquery()
+
+
+_STANDING = (
+    users.c.id,
+    users.c.role,
+    users.c.locale,
+    memberships.c.community_id,
+    memberships.c.role,
+    _communities_of(community_invitations, community_invitations.c.answer == "PENDING"),
+    _communities_of(community_bans),
+)
 _CREDENTIAL = (tokens.c.id, tokens.c.kind, tokens.c.scopes, tokens.c.expires_at, tokens.c.last_used_at)
 _MEMBERSHIPS = memberships.c.user_id == users.c.id
 _active = users.c.deactivated_at.is_(None)
 
 
 async def standing_of(rows: Rows, user_id: int) -> Sequence[Row]:
-    """(id, role, locale, community, role there): one row per community, one with nulls where there is none."""
+    """(id, role, locale, community, role there, invited to, banned from): one row per community that the person is in,
+    one with nulls where there is none; the last two are texts of ids."""
     people = users.outerjoin(memberships, _MEMBERSHIPS)
     return await rows.rows(sa.select(*_STANDING).select_from(people).where(users.c.id == user_id, _active))
 

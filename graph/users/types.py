@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from enum import Enum
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 import strawberry
 
 from graph import pages
 from graph.access import SEE_API_TOKEN, SEE_SESSION, SEE_USER, SEE_VIEWER
+from graph.admission import lists
 from graph.audience import Audience
+from graph.communities import belonging
 from graph.errors import request_error
-from graph.execution.fields import Asking, Columns, Entity, batched, carried, value
+from graph.execution.fields import Asking, Columns, Entity, batched, carried, later, value
 from graph.nodes import Node, global_id, one
 from graph.pages import After, Before, First, Last
 from graph.phrases import phrase
@@ -18,6 +21,10 @@ from graph.scalars import URL, Cursor, Instant, Markdown
 from graph.storage.rows import Row
 from graph.storage.tables import tokens, users
 from graph.users import store
+
+if TYPE_CHECKING:
+    from graph.admission.types import CommunityInvitationConnection, CommunityJoinRequestConnection
+    from graph.communities.types import CommunityMembershipConnection
 
 
 @strawberry.enum(description="A role on the whole site, or in one community.  May grow.")
@@ -235,4 +242,22 @@ class Viewer(Node, Entity):
         entity=lambda: ApiToken,
         description="Tokens of programs that act for the viewer, the latest first.  API tokens need the scope "
         "`ACCOUNT`.",
+    )
+    memberships: Annotated["CommunityMembershipConnection", strawberry.lazy("graph.communities.types")] = batched(
+        users.c.id,
+        load=belonging.load_memberships,
+        entity=later("graph.communities.types", "CommunityMembership"),
+        description="The communities that the viewer belongs to, the last joined first.",
+    )
+    invitations: Annotated["CommunityInvitationConnection", strawberry.lazy("graph.admission.types")] = batched(
+        users.c.id,
+        load=lists.load_own_invitations,
+        entity=later("graph.admission.types", "CommunityInvitation"),
+        description="Invitations that wait for the viewer's answer, the last one first.",
+    )
+    join_requests: Annotated["CommunityJoinRequestConnection", strawberry.lazy("graph.admission.types")] = batched(
+        users.c.id,
+        load=lists.load_own_requests,
+        entity=later("graph.admission.types", "CommunityJoinRequest"),
+        description="The viewer's requests to be let into communities that wait for an answer, the oldest first.",
     )

@@ -9,19 +9,38 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.access import RULES, SCOPE_OF, All, Among, Facts, Is, Missing, Of, Own, Rule, Some, every, is_, some
+from graph.access import RULES, SCOPE_OF, All, Among, Facts, Is, Missing, Of, Outside, Own, Rule, Some, every, is_, some
 from graph.audience import SCOPES, VISITOR, Audience
 from graph.schema import schema
 from graph.storage.database import Storage
-from graph.storage.tables import comments, communities, memberships, posts, revisions, tokens, users
+from graph.storage.tables import (
+    comments,
+    communities,
+    community_bans,
+    community_invitations,
+    community_requests,
+    memberships,
+    posts,
+    revisions,
+    tokens,
+    users,
+)
 
 PEOPLE = (1, 2, 3)
-PUBLIC, PRIVATE, OTHER = COMMUNITIES = (1, 2, 3)
+PUBLIC, PRIVATE, OTHER, ARCHIVED, ASKED, BY_MODERATORS = COMMUNITIES = (1, 2, 3, 4, 5, 6)
 BELONGS: Mapping[sa.Table, Sequence[tuple[sa.Column[Any], sa.Table]]] = {
     memberships: [(memberships.c.community_id, communities)],
     posts: [(posts.c.community_id, communities)],
     comments: [(comments.c.post_id, posts)],
     revisions: [(revisions.c.post_id, posts), (revisions.c.comment_id, comments)],
+}
+SETTINGS: Mapping[int, Mapping[str, Any]] = {
+    PUBLIC: {"visibility": "PUBLIC", "joining": "OPEN", "posting": "MEMBERS", "archived_at": None},
+    PRIVATE: {"visibility": "PRIVATE", "joining": "INVITATION", "posting": "MEMBERS", "archived_at": None},
+    OTHER: {"visibility": "PRIVATE", "joining": "INVITATION", "posting": "MODERATORS", "archived_at": None},
+    ARCHIVED: {"visibility": "PUBLIC", "joining": "OPEN", "posting": "MEMBERS", "archived_at": 1},
+    ASKED: {"visibility": "PUBLIC", "joining": "REQUEST", "posting": "MEMBERS", "archived_at": None},
+    BY_MODERATORS: {"visibility": "PUBLIC", "joining": "INVITATION", "posting": "MODERATORS", "archived_at": None},
 }
 number = count(1)
 
@@ -36,9 +55,16 @@ def row(table: sa.Table, **given: Any) -> dict[str, Any]:
 def rows_of_all_kinds() -> Iterator[tuple[sa.Table, list[dict[str, Any]]]]:
     """Every combination of what rules look at."""
     yield users, [row(users, id=key) for key in PEOPLE]
-    visibilities = zip(COMMUNITIES, ("PUBLIC", "PRIVATE", "PRIVATE"), strict=True)
-    yield communities, [row(communities, id=key, visibility=visibility) for key, visibility in visibilities]
+    yield communities, [row(communities, id=key, **given) for key, given in SETTINGS.items()]
     yield memberships, [row(memberships, community_id=c, user_id=u) for c, u in product(COMMUNITIES, PEOPLE)]
+    for table, by in ((community_invitations, "inviter_id"), (community_bans, "banned_by_id")):
+        yield table, [row(table, community_id=c, user_id=u, **{by: 1}) for c, u in product(COMMUNITIES, PEOPLE)]
+    yield (
+        community_requests,
+        [row(community_requests, community_id=c, user_id=u) for c, u in product(COMMUNITIES, PEOPLE)],
+    )
+    links = community_invitations
+    yield links, [row(links, community_id=c, inviter_id=1, code_hash=bytes([c])) for c in COMMUNITIES]
     kinds = product(PEOPLE, ("SESSION", "API"), (None, 1))
     yield tokens, [row(tokens, user_id=user, kind=kind, revoked_at=at) for user, kind, at in kinds]
     states = product(("DRAFT", "PUBLISHED", "REMOVED"), (None, *COMMUNITIES), PEOPLE[:2])
@@ -99,7 +125,9 @@ async def world(storage: Storage) -> World:
 
 def tables_of(rule: Rule) -> set[sa.Table]:
     match rule:
-        case Is(column=column) | Missing(column=column) | Own(column=column) | Among(column=column):
+        case Is(column=column) | Missing(column=column) | Own(column=column):
+            return {column.table}
+        case Among(column=column) | Outside(column=column):
             return {column.table}
         case Of(reference=reference):
             return {reference.table}
@@ -120,6 +148,8 @@ audiences = st.builds(
     role=st.sampled_from(["VISITOR", "MEMBER", "MODERATOR", "ADMIN"]),
     member_of=st.frozensets(st.sampled_from(COMMUNITIES)),
     moderates=st.frozensets(st.sampled_from(COMMUNITIES)),
+    invited_to=st.frozensets(st.sampled_from(COMMUNITIES)),
+    banned_from=st.frozensets(st.sampled_from(COMMUNITIES)),
     scopes=st.frozensets(st.sampled_from(sorted(SCOPES))),
 )
 
@@ -172,10 +202,11 @@ async def test_a_wrong_rule_is_found(world: World, wrong: Rule) -> None:
     assert await world.differences(wrong, VISITOR)
 
 
+EVERYBODYS = (None, PUBLIC, ARCHIVED, ASKED, BY_MODERATORS)
 VISIBLE_POSTS = {  # (role, member_of) -> (state, community) of what can be read
-    ("VISITOR", ()): {("PUBLISHED", None), ("PUBLISHED", PUBLIC)},
-    ("MEMBER", ()): {("PUBLISHED", None), ("PUBLISHED", PUBLIC)},
-    ("MEMBER", (PRIVATE,)): {("PUBLISHED", None), ("PUBLISHED", PUBLIC), ("PUBLISHED", PRIVATE)},
+    ("VISITOR", ()): {("PUBLISHED", c) for c in EVERYBODYS},
+    ("MEMBER", ()): {("PUBLISHED", c) for c in EVERYBODYS},
+    ("MEMBER", (PRIVATE,)): {("PUBLISHED", c) for c in (*EVERYBODYS, PRIVATE)},
     ("MODERATOR", ()): {("PUBLISHED", c) for c in (None, *COMMUNITIES)},
 }
 
@@ -200,7 +231,7 @@ async def test_only_authors_and_moderators_see_what_waits_for_approval(world: Wo
     waiting = waiting.where(comments.c.status == "PENDING", comments.c.shown == 0, sa.exists().where(published))
     moderator = Audience(3, "MEMBER", moderates=frozenset({PUBLIC}))
     for audience, expected in (
-        (Audience(1, "MEMBER"), {(None, 1), (PUBLIC, 1)}),
+        (Audience(1, "MEMBER"), {(place, 1) for place in EVERYBODYS}),
         (moderator, {(PUBLIC, 1), (PUBLIC, 2)}),
         (VISITOR, set()),
     ):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graph.admission import actions as admission_actions
 from graph.change import Key
 from graph.comments import actions as comment_actions
 from graph.comments import rules as comment_rules
@@ -137,7 +138,8 @@ class Screen:
 
 # Every action, and how a person does it -----------------------------------------------------------------------------
 
-SUBJECTS: tuple[ModuleType, ...] = (post_actions, comment_actions, user_actions, community_actions)
+ABOUT_PEOPLE: tuple[ModuleType, ...] = (user_actions, community_actions, admission_actions)
+SUBJECTS = (post_actions, comment_actions, *ABOUT_PEOPLE)
 
 
 @dataclass
@@ -214,7 +216,7 @@ DISCUSSING: dict[str, Doing] = {
 # Acts on people and communities show in no discussion; what they do to rights is told in the access topic.
 ELSEWHERE = {
     name
-    for module in (user_actions, community_actions)
+    for module in ABOUT_PEOPLE
     for name, found in inspect.getmembers(module, inspect.iscoroutinefunction)
     if found.__module__ == module.__name__
 }

@@ -132,6 +132,7 @@ async def test_nobody_joins_nothing(place: Place) -> None:
 
 
 async def test_an_admin_of_the_site_who_sees_a_private_community_is_added_not_joined(place: Place) -> None:
+    await place.set("ada", "mia", "ADMIN")
     await place.leave("ada", place.private)
     with pytest.raises(NotPermitted):
         await place.join("ada", place.private)

@@ -106,7 +106,7 @@ def create_community_invitations() -> None:
         sa.Column("community_id", KEY, nullable=False),
         sa.Column("user_id", KEY, nullable=True),
         sa.Column("inviter_id", KEY, nullable=False),
-        sa.Column("state", WORDS, nullable=False, server_default="OPEN"),
+        sa.Column("answer", WORDS, nullable=False, server_default="PENDING"),
         sa.Column("code_hash", BYTES, nullable=True),
         sa.Column("uses", NUMBER, nullable=False, server_default=sa.text("0")),
         sa.Column("uses_limit", NUMBER, nullable=True),
@@ -118,17 +118,17 @@ def create_community_invitations() -> None:
         sa.ForeignKeyConstraint(["inviter_id"], ["users.id"], name=f"{name}_inviter_id_fkey"),
         sa.UniqueConstraint("code_hash", name=f"{name}_code_hash_key"),
     )
-    unanswered = sa.text("state = 'OPEN'")
+    unanswered = sa.text("answer = 'PENDING'")
     op.create_index(
-        f"{name}_community_id_user_id_open_index",
+        f"{name}_community_id_user_id_pending_index",
         name,
         ["community_id", "user_id"],
         unique=True,
         sqlite_where=unanswered,
         postgresql_where=unanswered,
     )
-    op.create_index(f"{name}_community_id_state_created_at_id_index", name, ["community_id", *LISTED])
-    op.create_index(f"{name}_user_id_state_created_at_id_index", name, ["user_id", *LISTED])
+    op.create_index(f"{name}_community_id_answer_created_at_id_index", name, ["community_id", *LISTED])
+    op.create_index(f"{name}_user_id_answer_created_at_id_index", name, ["user_id", *LISTED])
 
 
 def create_community_requests() -> None:
@@ -139,24 +139,24 @@ def create_community_requests() -> None:
         sa.Column("community_id", KEY, nullable=False),
         sa.Column("user_id", KEY, nullable=False),
         sa.Column("message", WORDS, nullable=True),
-        sa.Column("state", WORDS, nullable=False, server_default="PENDING"),
+        sa.Column("answer", WORDS, nullable=False, server_default="PENDING"),
         sa.Column("created_at", NUMBER, nullable=False),
-        sa.Column("decided_at", NUMBER, nullable=True),
+        sa.Column("answered_at", NUMBER, nullable=True),
         sa.PrimaryKeyConstraint("id", name=f"{name}_pkey"),
         sa.ForeignKeyConstraint(["community_id"], ["communities.id"], name=f"{name}_community_id_fkey"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=f"{name}_user_id_fkey"),
     )
-    undecided = sa.text("state = 'PENDING'")
+    unanswered = sa.text("answer = 'PENDING'")
     op.create_index(
         f"{name}_community_id_user_id_pending_index",
         name,
         ["community_id", "user_id"],
         unique=True,
-        sqlite_where=undecided,
-        postgresql_where=undecided,
+        sqlite_where=unanswered,
+        postgresql_where=unanswered,
     )
-    op.create_index(f"{name}_community_id_state_created_at_id_index", name, ["community_id", *LISTED])
-    op.create_index(f"{name}_user_id_state_created_at_id_index", name, ["user_id", *LISTED])
+    op.create_index(f"{name}_community_id_answer_created_at_id_index", name, ["community_id", *LISTED])
+    op.create_index(f"{name}_user_id_answer_created_at_id_index", name, ["user_id", *LISTED])
 
 
 def create_community_bans() -> None:
@@ -179,7 +179,7 @@ def create_community_bans() -> None:
     op.create_index(f"{name}_community_id_created_at_id_index", name, ["community_id", "created_at", "id"])
 
 
-LISTED = ["state", "created_at", "id"]
+LISTED = ["answer", "created_at", "id"]
 
 
 def mail() -> None:

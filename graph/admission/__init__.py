@@ -1,0 +1,1 @@
+"""Admission: how people come into communities, invited or at their own request."""
