@@ -1,6 +1,7 @@
 """What tests share: a database of each engine, migrated and empty."""
 
 import asyncio
+import fcntl
 import os
 import secrets
 import shutil
@@ -18,6 +19,7 @@ from graph.logs import configure
 from graph.storage.database import Storage
 from graph.storage.migrate import migrate
 from graph.storage.tables import metadata
+from graph.web import build
 
 T = TypeVar("T")
 
@@ -48,6 +50,19 @@ settings.load_profile("palabre")
 def logs() -> None:
     """As the program configures them: tracebacks without the values of variables."""
     configure("info")
+
+
+@pytest.fixture(scope="session")
+def built_page() -> None:
+    """The page at /graphql, built by one test process for all.  Skips where npm brings nothing."""
+    with (build.SOURCE / "package-lock.json").open(encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            build.build()
+        except build.NotBuilt as failure:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(f"the page cannot be built here: {failure}")
 
 
 @pytest.fixture

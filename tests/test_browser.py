@@ -5,7 +5,6 @@ Chromium; `PALABRE_TEST_PICTURE` names a file for a picture of it.
 """
 
 import asyncio
-import fcntl
 import json
 import os
 import shutil
@@ -54,24 +53,16 @@ def missing() -> str | None:
     return None
 
 
-@pytest.fixture(scope="module")
-def driver() -> Path:
-    """What drives the browser, and the page, made ready by one test process for all."""
+@pytest.fixture
+def driver(built_page: None) -> Path:
+    """What drives the browser."""
     if (reason := missing()) is not None:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    with (FOLDER / "package-lock.json").open(encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        try:
-            build.build()
-            if not (FOLDER / "node_modules").exists():
-                npm = ["npm", "ci", *build.QUIETLY, "--ignore-scripts", "--fetch-retries=0"]
-                subprocess.run(npm, cwd=FOLDER, check=True, capture_output=True)
-        except (build.NotBuilt, subprocess.CalledProcessError) as failure:
-            if os.environ.get("CI"):
-                raise
-            pytest.skip(f"npm brought nothing: {failure}")
+    if not (FOLDER / "node_modules").exists():
+        npm = ["npm", "ci", *build.QUIETLY, "--ignore-scripts", "--fetch-retries=0"]
+        subprocess.run(npm, cwd=FOLDER, check=True, capture_output=True)
     return FOLDER / "visit.mjs"
 
 

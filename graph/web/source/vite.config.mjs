@@ -4,6 +4,7 @@ import { defineConfig } from 'vite';
 export default defineConfig({
   build: {
     assetsInlineLimit: 0, // a file is a file: no data: addresses to allow in the policy
+    license: { fileName: 'licenses.md' }, // of all that is in the page
     chunkSizeWarningLimit: 10_000, // kilobytes; the editor is large
     modulePreload: { polyfill: false },
     target: 'es2022',
