@@ -14,21 +14,21 @@ from starlette.routing import Route, WebSocketRoute
 from graph import logs
 from graph.change import Changes, forget_keys
 from graph.context import Services
-from graph.credentials import Credentials
-from graph.endpoint import HttpEndpoint
 from graph.execution.answers import Engine
 from graph.execution.guard import Limits
-from graph.handshakes import admit, connection_of
 from graph.health import Health
+from graph.http.credentials import Credentials
+from graph.http.endpoint import HttpEndpoint
+from graph.http.handshakes import admit, connection_of
+from graph.http.origins import Origins
+from graph.http.proxies import Forwarded, UnderPath, path_of
+from graph.http.requests import BodyLimits
 from graph.live import LiveDoor
 from graph.mail.letters import Correspondence
 from graph.mail.rules import KEPT
 from graph.mail.store import forget_done
 from graph.metrics import Shown
 from graph.observing import Numbers, Observing, Watching, watch_loop
-from graph.origins import Origins
-from graph.proxies import Forwarded, UnderPath, path_of
-from graph.requests import BodyLimits
 from graph.schema import schema
 from graph.settings import Settings
 from graph.storage.database import Storage

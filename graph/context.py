@@ -11,9 +11,9 @@ from strawberry.dataloader import DataLoader
 from graph.access import check_scope
 from graph.audience import VISITOR, Audience
 from graph.change import KEY_LIMIT, Action, Changes, Key
-from graph.cookies import CookieOutlet
 from graph.errors import UserError, user_error
 from graph.execution.fields import Asking, Batched, NoEntity, all_columns
+from graph.http.cookies import CookieOutlet
 from graph.observing import observed
 from graph.phrases import phrase
 from graph.refusals import Invalid, Refusal

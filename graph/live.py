@@ -30,13 +30,13 @@ from strawberry.types.field import StrawberryField
 
 from graph.audience import Audience
 from graph.context import Context, Services, Viewer
-from graph.cookies import CookieOutlet
 from graph.errors import request_error
 from graph.events import ACCESS_TOPIC
 from graph.execution.answers import Engine, Request, name_of, told
 from graph.execution.documents import Document, Refused
 from graph.execution.fields import SOURCE, Asking, source_of
 from graph.execution.plans import arguments_of
+from graph.http.cookies import CookieOutlet
 from graph.observing import observed, report
 from graph.storage.errors import StorageError
 from graph.storage.rows import Rows

@@ -109,7 +109,7 @@ def config_for(app: Starlette, settings: Settings) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         lifespan="on",
-        proxy_headers=False,  # it would believe any program on this machine: `graph.proxies` believes who is named
+        proxy_headers=False,  # it would believe any program on this machine: `graph.http.proxies` believes who is named
         backlog=BACKLOG,
         timeout_graceful_shutdown=settings.stop_seconds,
         ws_max_size=settings.body_bytes_limit,  # a message may hold what a request may

@@ -2,7 +2,7 @@
 
 import pytest
 
-from graph.negotiation import GRAPHQL_RESPONSE, JSON, answer_type, prefers_page
+from graph.http.negotiation import GRAPHQL_RESPONSE, JSON, answer_type, prefers_page
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 

@@ -10,15 +10,15 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from graph.context import Context
-from graph.cookies import CookieOutlet
-from graph.credentials import Credentials
 from graph.errors import request_error
 from graph.execution.answers import Answer, Engine, Request, told
 from graph.execution.documents import Refused
-from graph.negotiation import GRAPHQL_RESPONSE, JSON, answer_type, prefers_page
+from graph.http.cookies import CookieOutlet
+from graph.http.credentials import Credentials
+from graph.http.negotiation import GRAPHQL_RESPONSE, JSON, answer_type, prefers_page
+from graph.http.requests import BodyLimits, Unacceptable, from_address, from_body
 from graph.observing import report
 from graph.phrases import language_wanted, phrase
-from graph.requests import BodyLimits, Unacceptable, from_address, from_body
 
 METHODS: Final = ("GET", "HEAD", "POST", "OPTIONS")
 ALLOW: Final = ", ".join(METHODS)

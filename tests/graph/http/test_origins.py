@@ -2,7 +2,7 @@
 
 import pytest
 
-from graph.origins import Origins
+from graph.http.origins import Origins
 
 SITE = Origins("https://talk.example.org/forum", ("https://app.example.org",))
 

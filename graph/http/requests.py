@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 
 from graph.execution.answers import Request
-from graph.negotiation import JSON
+from graph.http.negotiation import JSON
 from graph.phrases import phrase
 
 PARAMETERS: Final = ("query", "variables", "operationName", "extensions")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from graph.cookies import SessionCookie, cookie_at
+from graph.http.cookies import SessionCookie, cookie_at
 
 
 @pytest.mark.parametrize("url", ["https://talk.example.org", "https://example.org/talk", "https://localhost:8443"])

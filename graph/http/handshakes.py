@@ -4,10 +4,10 @@ from starlette.requests import HTTPConnection
 from strawberry.exceptions import ConnectionRejectionError
 
 from graph.context import Viewer
-from graph.credentials import Credentials, bearer, viewer_from
+from graph.http.credentials import Credentials, bearer, viewer_from
+from graph.http.requests import Unacceptable
 from graph.live import Member
 from graph.phrases import language_wanted
-from graph.requests import Unacceptable
 
 NO_GOOD = ""  # a secret that nobody has: refused at the greeting, unless that brings another
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 
 from graph.context import Services, Viewer
-from graph.cookies import NOT_IN_THE_OPEN, CookieOutlet, SessionCookie, cookie_at
-from graph.origins import Origins
-from graph.requests import Unacceptable
+from graph.http.cookies import NOT_IN_THE_OPEN, CookieOutlet, SessionCookie, cookie_at
+from graph.http.origins import Origins
+from graph.http.requests import Unacceptable
 from graph.users.authentication import recognise
 
 

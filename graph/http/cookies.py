@@ -1,13 +1,13 @@
 """The session's cookie: how it is written, read and taken back, and where there can be none.
 
-It is for browsers only, and out of the reach of scripts; whose pages it counts for is decided in `graph.origins`.
+It is for browsers only, and out of the reach of scripts; whose pages it counts for is decided in `graph.http.origins`.
 """
 
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from graph.origins import LOOPBACK_NAMES
+from graph.http.origins import LOOPBACK_NAMES
 from graph.refusals import Invalid
 
 NAME: Final = "palabre-session"

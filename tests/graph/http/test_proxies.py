@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from graph.proxies import Forwarded, UnderPath, address_in
+from graph.http.proxies import Forwarded, UnderPath, address_in
 from tests.graph.doors import Door, opened
 from tests.subscriptions.sockets import Socket
 

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from graph import text
 from graph.audience import Audience
 from graph.change import Changes
-from graph.endpoint import HttpEndpoint
+from graph.http.endpoint import HttpEndpoint
 from graph.ids import global_id
 from graph.logs import configure
 from graph.users.store import change_user
@@ -647,7 +647,7 @@ async def test_a_defect_before_the_operation_is_masked_too(door: Door, monkeypat
     def broken(*_: object) -> None:
         raise ZeroDivisionError("a defect of ours")
 
-    monkeypatch.setattr("graph.requests.from_json", broken)
+    monkeypatch.setattr("graph.http.requests.from_json", broken)
     with capture_logs() as logged:
         response = await door.ask("{ viewer { id } }")
     assert (response.status, response.messages, response.codes) == (500, ["Internal error."], ["INTERNAL"])
