@@ -141,6 +141,21 @@ def restore(
     backups.restore(settings, file, replace=replace)
 
 
+@app.command()
+@takes_settings()
+def doctor(
+    settings: Settings,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    mail: Annotated[bool, typer.Option("--mail", help="Connect to the mail server too; nothing is sent.")] = False,
+) -> None:
+    """Look whether all is well with the settings, the database and what is around them; nothing is changed."""
+    from graph.commands import doctor
+
+    if not doctor.run(settings, as_json=as_json, mail=mail):
+        raise typer.Exit(1)
+
+
 @import_app.command("archive")
 @takes_settings("database_url")
 def import_archive(
