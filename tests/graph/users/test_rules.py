@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.refusals import Invalid
+from graph.audience import SCOPES
+from graph.refusals import Invalid, NotPermitted, TooOften
 from graph.users import rules
 
 
@@ -136,3 +137,81 @@ def test_what_is_no_language_tag_is_refused(locale: str) -> None:
 def test_a_long_name_of_a_device_is_cut() -> None:
     assert rules.clean_device("Mozilla/5.0 " * 100) == ("Mozilla/5.0 " * 100)[:100]
     assert rules.clean_device(" \x00 ") is None
+
+
+@pytest.mark.parametrize("handle", ["gr\u0435g", "\u0440aul", "\u03bfmar", "李Ольга", "ᎪᎠᎪda", "graph\u0430l"])
+def test_a_handle_that_mixes_scripts_is_refused(handle: str) -> None:
+    with pytest.raises(Invalid, match="one script"):
+        rules.clean_handle(handle)
+
+
+@pytest.mark.parametrize(
+    "handle", ["東京タワー", "ひらがなカタカナ", "佐々木ken", "서울seoul", "greg1", "Ёлка", "zoé-2", "ｇｒｅｇ"]
+)
+def test_scripts_that_one_language_is_written_in_go_together(handle: str) -> None:
+    assert rules.clean_handle(handle)
+
+
+@pytest.mark.parametrize(
+    ("handle", "latin"),
+    [("сосо", "coco"), ("РОТОР", "potop"), ("хорор-1", "xopop-1"), ("ανα", "ava"), ("ΜΑΝΤΑ", "manta"), ("Рэй", None)],
+)
+def test_a_handle_looks_like_those_of_other_scripts(handle: str, latin: str | None) -> None:
+    key = rules.handle_key(handle)
+    alike = rules.look_alikes(key)
+    assert key in alike
+    if latin is None:
+        assert alike == {key}
+    else:
+        assert latin in alike
+        assert key in rules.look_alikes(latin)
+
+
+def test_the_two_columns_of_look_alikes_are_as_long_and_name_each_letter_once() -> None:
+    for latin, others in rules._LOOKING_ALIKE:
+        assert len(latin) == len(others) == len(set(latin)) == len(set(others))
+        assert latin.isascii()
+        assert not any(letter.isascii() for letter in others)
+
+
+def test_a_handle_that_looks_like_one_of_the_site_is_kept_for_its_operator() -> None:
+    with pytest.raises(Invalid, match="kept for the site"):
+        rules.clean_handle("арі")
+
+
+def test_a_handle_is_changed_once_a_week() -> None:
+    week = 7 * rules.DAY
+    rules.check_rename(None, 0, 1)
+    rules.check_rename(1, 9, 1 + week)
+    with pytest.raises(TooOften) as too_often:
+        rules.check_rename(1, 0, week)
+    assert too_often.value.retry_after_seconds == 0.000001
+    with pytest.raises(Invalid) as too_many:
+        rules.check_rename(None, 10, 1)
+    assert (too_many.value.limit, too_many.value.actual) == (10, 10)
+
+
+def test_a_closed_account_is_taken_up_again_until_its_time_is_over() -> None:
+    assert rules.may_sign_in(None, None, 5)
+    assert rules.may_sign_in(1, 6, 5)
+    assert not rules.may_sign_in(1, 5, 5)
+    assert not rules.may_sign_in(1, None, 5)
+
+
+def test_a_token_may_do_no_more_than_what_makes_it() -> None:
+    assert rules.clean_scopes(None, {"READ", "WRITE"}) == {"READ", "WRITE"}
+    assert rules.clean_scopes(["WRITE"], SCOPES) == {"READ", "WRITE"}
+    assert rules.clean_scopes([], SCOPES) == {"READ"}
+    with pytest.raises(NotPermitted) as refused:
+        rules.clean_scopes(["ACCOUNT", "READ"], {"READ", "WRITE"})
+    assert (refused.value.requires, refused.value.path) == ("ACCOUNT", ("input", "scopes"))
+
+
+def test_a_token_lives_no_longer_than_what_makes_it() -> None:
+    assert rules.clean_end(None, None) is None
+    assert rules.clean_end(None, 5) == 5
+    assert rules.clean_end(5, 5) == 5
+    assert rules.clean_end(5, None) == 5
+    with pytest.raises(Invalid) as refused:
+        rules.clean_end(6, 5)
+    assert refused.value.path == ("input", "expiresAt")
