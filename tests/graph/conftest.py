@@ -224,7 +224,9 @@ class Community(Site):
         return answer.data
 
     async def follow(self, text: str, viewer: Viewer = NOBODY, **variables: Any) -> Watch:
-        member = Member(viewer, await self.secret_of(viewer))
+        return await self.follow_as(Member(viewer, await self.secret_of(viewer)), text, **variables)
+
+    async def follow_as(self, member: Member, text: str, **variables: Any) -> Watch:
         stream = await self.door.begin(member, {"query": text, "variables": variables})
         assert not isinstance(stream, bytes)
         return Watch(self, stream, member)

@@ -6,6 +6,14 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInputType,
+    GraphQLList,
+    GraphQLNonNull,
+    is_required_input_field,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +33,8 @@ from graph.storage.tables import (
     tokens,
     users,
 )
+from graph.users import actions as user_actions
+from graph.users.tokens import new_secret
 
 PEOPLE = (1, 2, 3)
 PUBLIC, PRIVATE, OTHER, ARCHIVED, ASKED, BY_MODERATORS = COMMUNITIES = (1, 2, 3, 4, 5, 6)
@@ -243,3 +253,45 @@ def test_every_act_says_which_scope_it_needs() -> None:
     assert mutation is not None
     assert set(SCOPE_OF) == set(mutation.fields)
     assert {scope for scope in SCOPE_OF.values() if scope is not None} <= SCOPES
+
+
+def given_for(of: GraphQLInputType) -> Any:
+    """Any value that the schema accepts."""
+    if isinstance(of, GraphQLNonNull):
+        return given_for(of.of_type)
+    if isinstance(of, GraphQLList):
+        return []
+    if isinstance(of, GraphQLInputObjectType):
+        return {name: given_for(field.type) for name, field in of.fields.items() if is_required_input_field(field)}
+    if isinstance(of, GraphQLEnumType):
+        return next(iter(of.values))
+    return {"Int": 1, "Boolean": True}.get(of.name, "x")
+
+
+ACTS = [(name, scope) for name, scope in SCOPE_OF.items() if scope is not None]
+
+
+@pytest.mark.parametrize(("name", "scope"), ACTS)
+async def test_an_act_is_refused_before_anything_else_where_its_scope_is_missing(
+    community: Any, name: str, scope: str
+) -> None:
+    mutation = schema._schema.mutation_type
+    assert mutation is not None
+    input_type = mutation.fields[name].args["input"].type
+    secret = new_secret("API")
+    await community.person("greg")
+    others = SCOPES - {scope}
+    await community.act(
+        lambda change: user_actions.token_for(
+            change, handle="greg", name="program", secret_hash=secret.hash, scopes=others
+        )
+    )
+    text = f"""mutation Act($input: {input_type}) {{
+        {name}(input: $input) {{ errors {{ __typename code path ... on PermissionError {{ requires }} }} }}
+    }}"""
+    before = await community.events()
+    answer = await community.data(text, await community.by_secret(secret.text), input=given_for(input_type))
+    assert answer[name]["errors"] == [
+        {"__typename": "PermissionError", "code": "NOT_PERMITTED", "path": None, "requires": scope}
+    ]
+    assert await community.events() == before

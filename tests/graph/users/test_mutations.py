@@ -8,7 +8,7 @@ from argon2 import PasswordHasher
 from graph.context import Viewer
 from graph.ids import global_id
 from graph.storage.tables import idempotency_keys, tokens, users
-from graph.users import passwords
+from graph.users import actions, passwords
 
 DAY = 24 * 3600 * 1_000_000  # µs
 NOBODY = Viewer()
@@ -249,3 +249,148 @@ async def test_a_revoked_token_is_gone_from_the_list(site: Any) -> None:
     assert refusals_of((await site.ask(REVOKE, greg, input={"id": token_id}))["revokeApiToken"]) == [
         ("NOT_FOUND", ["input", "id"])
     ]
+
+
+CHANGE_HANDLE = """mutation ($input: ChangeHandleInput!) {
+    changeHandle(input: $input) {
+        viewer { user { handle url } }
+        errors { __typename code path ... on RateLimitError { retryAfterSeconds } }
+    }
+}"""
+DEACTIVATE = f"""mutation ($input: DeactivateAccountInput!) {{
+    deactivateAccount(input: $input) {{ user {{ handle bio isActive }} returnsUntil {ERRORS} }}
+}}"""
+
+
+async def signed_in(site: Any, **given: Any) -> Viewer:
+    viewer: Viewer | None = await site.by_secret((await sign_in(site, **given))["token"])
+    assert viewer is not None
+    return viewer
+
+
+async def test_a_former_handle_still_leads_to_the_person_and_signs_them_in(site: Any) -> None:
+    await sign_up(site)
+    ada = await signed_in(site)
+    payload = (await site.ask(CHANGE_HANDLE, ada, input={"handle": "Lovelace"}))["changeHandle"]
+    assert payload == {
+        "viewer": {"user": {"handle": "Lovelace", "url": "https://palabre.test/@Lovelace"}}, "errors": []
+    }  # fmt: skip
+    for handle in ("ada", "lovelace"):
+        assert await site.ask(f'{{ user(handle: "{handle}") {{ handle }} }}') == {"user": {"handle": "Lovelace"}}
+        assert (await sign_in(site, identifier=handle))["errors"] == []
+    assert refusals_of(await sign_up(site, email="b@example.org")) == [("DUPLICATE", ["input", "handle"])]
+
+
+async def test_another_handle_within_a_week_is_told_when_it_can_be(site: Any) -> None:
+    await sign_up(site)
+    ada = await signed_in(site)
+    await site.ask(CHANGE_HANDLE, ada, input={"handle": "Lovelace"})
+    payload = (await site.ask(CHANGE_HANDLE, ada, input={"handle": "Countess"}))["changeHandle"]
+    assert payload == {
+        "viewer": None,
+        "errors": [
+            {
+                "__typename": "RateLimitError",
+                "code": "RATE_LIMITED",
+                "path": ["input", "handle"],
+                "retryAfterSeconds": 7 * 24 * 3600,
+            }
+        ],
+    }
+
+
+async def test_a_closed_account_shows_its_name_and_no_more_and_signing_in_opens_it_again(site: Any) -> None:
+    await sign_up(site)
+    ada = await signed_in(site)
+    await site.ask(EDIT, ada, input={"bio": "*Hi*"})
+    both = f"""mutation ($input: DeactivateAccountInput!) {{
+        deactivateAccount(input: $input) {{ user {{ handle bio isActive }} returnsUntil {ERRORS} }}
+        editProfile(input: {{bio: "x"}}) {{ {ERRORS} }}
+    }}"""
+    answer = await site.ask(both, ada, input={"password": ADA["password"]})
+    assert answer["deactivateAccount"] == {
+        "user": {"handle": "Ada", "bio": None, "isActive": False},
+        "returnsUntil": "2023-12-14T22:13:20.000000Z",
+        "errors": [],
+    }
+    assert refusals_of(answer["editProfile"]) == [("UNAUTHENTICATED", None)]
+    assert await site.table(tokens) != []
+    asked = '{ user(handle: "ada") { handle displayName avatarUrl bio isActive } }'
+    closed = {"handle": "Ada", "displayName": "Ada", "avatarUrl": None, "bio": None, "isActive": False}
+    assert await site.ask(asked) == {"user": closed}
+
+    assert (await sign_in(site))["viewer"]["user"] == {"handle": "Ada"}
+    assert await site.ask(asked) == {"user": {**closed, "bio": "*Hi*", "isActive": True}}
+
+
+@pytest.mark.parametrize("password", ["wrong", None])
+async def test_an_account_is_closed_with_its_password_only(site: Any, password: str | None) -> None:
+    await sign_up(site)
+    ada = await signed_in(site)
+    before = await site.table(users), await site.table(tokens)
+    payload = (await site.ask(DEACTIVATE, ada, input={"password": password}))["deactivateAccount"]
+    assert refusals_of(payload) == [("VALIDATION", ["input", "password"])]
+    assert (payload["user"], payload["returnsUntil"]) == (None, None)
+    assert (await site.table(users), await site.table(tokens)) == before
+
+
+async def test_an_account_that_cannot_be_opened_any_more_is_no_account_to_who_signs_in(site: Any) -> None:
+    await sign_up(site)
+    unknown = await sign_in(site, identifier="nobody")
+    await site.ask(DEACTIVATE, await signed_in(site), input={"password": ADA["password"]})
+    site.now += 30 * DAY
+    assert await sign_in(site) == unknown
+
+
+async def test_the_same_work_is_done_for_who_exists_and_who_does_not(site: Any, monkeypatch: Any) -> None:
+    await sign_up(site)
+    await site.person("without")
+    await sign_up(site, handle="closed", email="closed@example.org")
+    await site.act(lambda change: actions.deactivate(change, handle="closed"))
+    work = []
+
+    class Counting(PasswordHasher):
+        def hash(self, *given: Any, **more: Any) -> str:
+            work.append("hash")
+            return super().hash(*given, **more)
+
+        def verify(self, *given: Any) -> Any:
+            work.append("verify")
+            return super().verify(*given)
+
+    monkeypatch.setattr(passwords, "HASHER", Counting(time_cost=1, memory_cost=8, parallelism=1))
+    passwords._nobodys()
+    for identifier in ("ada", "nobody", "ada@example.org", "nobody@example.org", "without", "closed"):
+        work.clear()
+        refused = await sign_in(site, identifier=identifier, password="wrong")
+        assert (refusals_of(refused), work) == ([("UNAUTHENTICATED", ["input"])], ["verify"]), identifier
+    for email in ("ada@example.org", "new@example.org"):
+        work.clear()
+        await sign_up(site, handle="newcomer", email=email)
+        assert work == ["hash"], email
+
+
+async def test_who_guesses_passwords_is_slowed_down_alike_for_accounts_that_are_and_are_not(site: Any) -> None:
+    await sign_up(site)
+    answers = []
+    for identifier in ("ada", "nobody"):
+        for _ in range(10):
+            assert refusals_of(await sign_in(site, identifier=identifier, password="wrong")) == [
+                ("UNAUTHENTICATED", ["input"])
+            ]
+        answers.append(await sign_in(site, identifier=identifier))
+    assert refusals_of(answers[0]) == [("RATE_LIMITED", ["input"])]
+    assert answers[0] == answers[1]
+    assert await site.table(tokens) == []
+    site.now += 60 * 1_000_000
+    assert (await sign_in(site))["errors"] == []
+
+
+async def test_a_full_queue_of_passwords_is_told_and_nothing_is_written(site: Any, monkeypatch: Any) -> None:
+    await sign_up(site)
+    monkeypatch.setattr(passwords, "BENCH", passwords.Bench(threads=1, waiting=-1))
+    before = await site.table(users)
+    assert refusals_of(await sign_in(site)) == [("RATE_LIMITED", None)]
+    assert refusals_of(await sign_up(site, handle="bob", email="b@example.org")) == [("RATE_LIMITED", None)]
+    assert await site.table(users) == before
+    assert await site.table(tokens) == []
