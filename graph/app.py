@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 from starlette.applications import Starlette
@@ -32,7 +32,7 @@ from graph.observing import Numbers, Observing, Watching, watch_loop
 from graph.schema import schema
 from graph.settings import Settings
 from graph.storage.database import Storage
-from graph.storage.rows import Failed
+from graph.storage.rows import Failed, Work
 from graph.storage.sqlite import path_of as file_of
 from graph.web.examples import Account
 from graph.web.pages import Assets, GraphiQL
@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from graph.mail.sender import Sender
 
 logger = structlog.get_logger("palabre")
+
+T = TypeVar("T")
 
 HOUR = 3600  # seconds
 MICROSECONDS = 1_000_000
@@ -213,18 +215,21 @@ async def keep_log(settings: Settings, storage: Storage, clock: Callable[[], int
             beyond: int | None = 0
             while beyond is not None:
                 beyond = await trimmed(storage, settings.log_events_per_topic, clock() - age, beyond)
-            await storage.write([lambda rows: forget_keys(rows, clock())])
-            await storage.write([lambda rows: forget_done(rows, clock() - KEPT)])
+            await done(storage, lambda rows: forget_keys(rows, clock()))
+            await done(storage, lambda rows: forget_done(rows, clock() - KEPT))
         except Exception as failure:  # the next hour does it
             logger.warning("log_not_trimmed", failure=logs.described(failure))
 
 
 async def trimmed(storage: Storage, keep_events: int, keep_after: int, beyond: int) -> int | None:
     """One bounded part of the work; where the next one goes on, None at the end."""
-    [outcome] = await storage.write(
-        [lambda rows: trim(rows, keep_events=keep_events, keep_after=keep_after, beyond=beyond)]
-    )
+    return await done(storage, lambda rows: trim(rows, keep_events=keep_events, keep_after=keep_after, beyond=beyond))
+
+
+async def done(storage: Storage, work: Work[T]) -> T:
+    """What came of one piece of work in a transaction of its own.  Raises what it raised."""
+    [outcome] = await storage.write([work])
     if isinstance(outcome, Failed):
         raise outcome.error
-    reached: int | None = outcome.value
-    return reached
+    value: T = outcome.value
+    return value

@@ -147,7 +147,6 @@ FRENCH: Final[Mapping[str, str]] = {
     "This site sends no mail.  Ask its operator.": "Ce site n’envoie pas de courriel.  Adressez-vous à qui l’administre.",
     "This token is unknown, ended or expired.": "Ce jeton est inconnu, révoqué ou expiré.",
     "This token lacks the scope {scope}.": "Ce jeton n’a pas la portée {scope}.",
-    "This token may not do this.": "Ce jeton n’y donne pas droit.",
     "This was answered already.": "Il y a déjà été répondu.",
     "Too many attempts.  Try again in {seconds} seconds.": "Trop d’essais. Réessayez dans {seconds} secondes.",
     "Too many people are signing in at this moment.  Try again in a few seconds.": "Trop de personnes se connectent en ce moment. Réessayez dans quelques secondes.",

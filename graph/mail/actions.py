@@ -8,7 +8,7 @@ from graph.mail import rules, store
 from graph.mail.outbox import add_code, queue
 from graph.mail.rules import Person
 from graph.phrases import phrase
-from graph.refusals import Invalid, NotPermitted, SignInFirst, Taken, TooOften
+from graph.refusals import Invalid, SignInFirst, Taken, TooOften
 from graph.users import actions as user_actions
 from graph.users.rules import clean_email, clean_handle, clean_locale, email_key, handle_key
 from graph.users.store import change_user, id_by_email, id_by_handle, password_hash_of
@@ -81,8 +81,6 @@ async def _viewer(change: Change) -> Person:
     viewer = None if viewer_id is None else await store.person(change, viewer_id)
     if viewer is None:
         raise SignInFirst("Sign in first.")
-    if "ACCOUNT" not in change.audience.scopes:
-        raise NotPermitted("This token may not do this.", requires="ACCOUNT")
     return viewer
 
 

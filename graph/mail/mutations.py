@@ -14,7 +14,7 @@ from graph.mail.codes import hash_of
 from graph.nodes import one
 from graph.refusals import Unavailable
 from graph.users import passwords
-from graph.users.mutations import checked_repetition, show_account
+from graph.users.mutations import checked_repetition, count_mail, show_account
 from graph.users.rules import PASSWORD_LIMIT, PASSWORD_SHORTEST, check_password
 from graph.users.sessions import compared
 from graph.users.types import Viewer
@@ -46,6 +46,7 @@ async def request_password_reset(
 ) -> RequestPasswordResetPayload:
     async def prepare() -> Action[None]:
         check_mail(info.context)
+        count_mail(info.context, input.email)
         return lambda change: actions.request_password_reset(change, email=input.email)
 
     done = await prepare_and_carry_out(info, "requestPasswordReset", input, prepare)
@@ -173,7 +174,9 @@ async def request_email_confirmation(
 class RequestEmailChangeInput:
     client_mutation_id: str | None = key_given()
     new_email: str = strawberry.field(description="Where the viewer wants to be reached.")
-    password: str = strawberry.field(description="The present password.")
+    password: str | None = strawberry.field(
+        default=None, description="The present password; null for an account that has none."
+    )
 
 
 @strawberry.type(description="Result of `requestEmailChange`: the same whether somebody else has this address or not.")
@@ -192,7 +195,7 @@ async def request_email_change(
         checked_hash = await compared(context, input.password, "password")
         return lambda change: actions.request_email_change(change, email=input.new_email, checked_hash=checked_hash)
 
-    done = await prepare_and_carry_out(info, "requestEmailChange", replace(input, password=""), prepare)
+    done = await prepare_and_carry_out(info, "requestEmailChange", replace(input, password=None), prepare)
     return RequestEmailChangePayload(client_mutation_id=input.client_mutation_id, errors=done.errors)
 
 

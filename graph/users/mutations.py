@@ -74,14 +74,17 @@ class SignUpPayload:
 
 async def sign_up(info: Info, input: Annotated[SignUpInput, INPUT]) -> SignUpPayload:
     password_hash = ""
+    sends_mail = info.context.services.sends_mail
 
     async def prepare() -> Action[int | None]:
         nonlocal password_hash
         if input.delivery is CredentialDelivery.COOKIE:
             info.context.cookie.check_open("input", "delivery")
         rules.check_password(input.password, handle=input.handle, email=input.email)
+        if sends_mail:
+            count_mail(info.context, input.email)
         password_hash = await passwords.hashed(input.password)
-        act = request_sign_up if info.context.services.sends_mail else actions.sign_up
+        act = request_sign_up if sends_mail else actions.sign_up
         return lambda change: act(
             change, handle=input.handle, email=input.email, password_hash=password_hash, locale=input.locale
         )
@@ -97,6 +100,11 @@ async def sign_up(info: Info, input: Annotated[SignUpInput, INPUT]) -> SignUpPay
         await show_account(info.context, done.value)
     payload.confirmation_sent = done.value is None and not done.errors
     return payload
+
+
+def count_mail(context: Context, address: str) -> None:
+    """Who asks for mails to ever other addresses is slowed down like who guesses passwords.  Raises TooOften."""
+    context.services.attempts.begin(f"mail {rules.email_key(address)}", context.client, context.services.now())
 
 
 async def checked_repetition(

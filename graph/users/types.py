@@ -229,6 +229,11 @@ class Viewer(Node, Entity):
         by_audience=True,
         description="Where the viewer is reached; shown to nobody else.  API tokens need the scope `ACCOUNT`.",
     )
+    email_confirmed_at: Instant | None = value(
+        users.c.email_confirmed_at,
+        description="When it was shown that mail to this address arrives; null: not yet, see "
+        "`requestEmailConfirmation`.",
+    )
     settings: ViewerSettings = value(users.c.locale, through=_settings, description="The viewer's preferences.")
     sessions: SessionConnection = batched(
         users.c.id,

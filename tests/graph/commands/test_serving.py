@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from graph.commands.failures import Failure
-from graph.commands.serving import closing_all, config_for, listening, listening_all
+from graph.commands.serving import closing_all, config_for, listening, listening_all, serve
 from graph.settings import settings_from
 from tests.graph.processes import START_SECONDS, STOP_SECONDS, free_port, running, told_to_stop
 
@@ -197,3 +197,14 @@ def test_a_port_for_prometheus_that_is_taken_gives_the_other_one_back() -> None:
             listening_all(settings)
     with closing_all(listening("127.0.0.1", int(port))):
         pass
+
+
+def test_mail_that_cannot_be_sent_is_told_before_anything_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graph.commands.serving.find_spec", lambda name: None)
+    mail = {"mail_url": "smtp://mail.example.org", "mail_from": "noreply@example.org"}
+    settings = settings_from({}, {"database_url": f"sqlite:///{tmp_path}/palabre.db", **mail})
+    with pytest.raises(Failure, match=r"aiosmtplib is not installed\.  For example: pip install 'palabre\[mail\]'"):
+        serve(settings, [], lambda: None)
+    assert list(tmp_path.iterdir()) == []
