@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 from urllib.parse import urlsplit
 
-from graph.cookies import cookie_at
+from graph.http.cookies import cookie_at
 from graph.keeping.counters import COUNTERS, Counter
 from graph.keeping.looking import Asked
 from graph.settings import Settings, masked
