@@ -4,6 +4,7 @@ Each process counts by itself, and forgets when it ends: several allow several t
 guessing, which needs thousands of tries, and costs no write to those who sign in.
 """
 
+import hashlib
 import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -55,7 +56,7 @@ class Attempts:
         `account` is what the person calls it, whether there is one or not; `client` None where nobody knows.
         Raises TooOften.
         """
-        counted = [(self.accounts, account)]
+        counted = [(self.accounts, _digest(account))]
         if client is not None:
             counted.append((self.clients, network_of(client)))
         wait = max(throttle.wait(key, now) for throttle, key in counted)
@@ -76,6 +77,11 @@ class Attempt:
         """It does not count.  What failed before it still does: one's own account is no way to forget that."""
         for throttle, key in self._counted:
             throttle.take_back(key)
+
+
+def _digest(account: str) -> str:
+    """What people type may be long, and is nobody's business here."""
+    return hashlib.sha256(account.encode(errors="surrogatepass")).hexdigest()
 
 
 def network_of(client: str) -> str:

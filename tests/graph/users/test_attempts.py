@@ -85,3 +85,10 @@ def test_no_more_is_remembered_than_there_is_room_for(monkeypatch: pytest.Monkey
         throttle.fill(key, NOW)
     kept: Any = throttle._empty_at
     assert list(kept) == ["c", "a", "d"]
+
+
+def test_what_is_typed_is_remembered_in_few_characters() -> None:
+    tries = Attempts()
+    tries.begin("x" * 1_000_000 + "\ud800", None, NOW)
+    kept: Any = tries.accounts._empty_at
+    assert [len(key) for key in kept] == [64]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from graph.context import Context, Viewer
-from graph.cookies import CookieOutlet
+from graph.http.cookies import CookieOutlet
 from graph.ids import global_id
 from graph.schema import schema
 from graph.storage.tables import tokens, users
