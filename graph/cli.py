@@ -205,6 +205,21 @@ def load_sample(
 
 
 @app.command()
+@takes_settings("host", "port")
+def health(
+    settings: Settings,
+    *,
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Ask whether it can do its work, not only whether it lives.")
+    ] = False,
+) -> None:
+    """Ask the server on this machine how it is; the exit code says it too."""
+    from graph.commands.health import ask
+
+    ask(settings, is_ready=ready)
+
+
+@app.command()
 def schema() -> None:
     """Print the GraphQL schema."""
     from graph.schema import schema

@@ -254,6 +254,24 @@ main()
 """
 
 
+def test_a_server_is_asked_how_it_is(palabre: Palabre, tmp_path: Path) -> None:
+    port = free_port()
+    with running(tmp_path, "serve", "--port", port, "--stop-delay-seconds", "300") as (process, _):
+        alive, ready = (
+            palabre("health", "--port", port, "--host", "0.0.0.0"),
+            palabre("health", "--ready", "--port", port),
+        )
+        assert (alive.exit_code, alive.stdout, ready.exit_code, ready.stdout) == (0, "alive\n", 0, "ready\n")
+        process.send_signal(signal.SIGTERM)
+        while (stopping := palabre("health", "--ready", "--port", port)).exit_code == 0:
+            pass  # the signal is on its way
+        assert (stopping.exit_code, stopping.stderr) == (1, "/readyz says 503: stopping.\n")
+        assert palabre("health", "--port", port).exit_code == 0
+    nobody = palabre("health", "--port", port)
+    assert nobody.exit_code == 1
+    assert nobody.stderr.startswith(f"Nothing answers at 127.0.0.1 port {port}: ")
+
+
 # The check --------------------------------------------------------------------------------------------------------
 
 
