@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -451,6 +452,148 @@ async def test_nothing_written_after_somebody_was_shut_out_reaches_them_in_an_ol
 
     await watch.end()
     assert [frame["__typename"] for frame in watch.frames] == ["StreamReady"]
+
+
+# Whoever stands otherwise is told -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Place:
+    """A public community, where one asks to be let in, and a private one; ada administers both."""
+
+    community: Any
+    ids: dict[str, int]
+    public: int = 0
+    private: int = 0
+
+    async def act(self, actor: str, action: Callable[..., Awaitable[Any]], /, **given: Any) -> Any:
+        return await self.community.act(lambda change: action(change, **given), await self.viewer(actor))
+
+    async def viewer(self, name: str) -> Viewer:
+        viewer: Viewer = await self.community.viewer(self.ids[name])
+        return viewer
+
+    async def audiences(self) -> dict[int, Any]:
+        return {key: (await self.community.viewer(key)).audience for key in self.ids.values()}
+
+    async def told(self) -> list[int | None]:
+        """Whose rights were told to have changed; None: anybody's."""
+        told = [orjson.loads(data) for kind, data in await self.community.events() if kind == "access_changed"]
+        return [each["user_id"] for each in told]
+
+
+@pytest.fixture
+async def place(community: Any) -> Place:
+    """mia is a member of both communities, zoe is in neither: she is invited to the private one, asks for the other."""
+    place = Place(community, {name: await community.person(name) for name in ("mia", "zoe", "max")})
+    place.ids["ada"] = await community.person("ada", role="ADMIN")
+    founding = community_actions.create_community
+    place.public = await place.act("ada", founding, name="Ouvert", joining="REQUEST")
+    place.private = await place.act("ada", founding, name="Entre nous", visibility="PRIVATE")
+    for key in (place.public, place.private):
+        await place.act("ada", community_actions.set_member, community_id=key, user_id=place.ids["mia"])
+    await place.act("ada", admission_actions.invite, community_id=place.private, user_id=place.ids["zoe"])
+    await place.act("zoe", admission_actions.request_to_join, community_id=place.public)
+    await place.act("ada", community_actions.ban_from_community, community_id=place.public, user_id=place.ids["max"])
+    return place
+
+
+ACTS: dict[str, tuple[str, Callable[[Place], dict[str, Any]]]] = {  # by whom, with what
+    "create_community": ("ada", lambda place: {"name": "Autre"}),
+    "edit_community": ("ada", lambda place: {"community_id": place.public, "visibility": "PRIVATE"}),
+    "archive_community": ("ada", lambda place: {"community_id": place.public}),
+    "unarchive_community": ("ada", lambda place: {"community_id": place.public}),
+    "join_community": ("zoe", lambda place: {"community_id": place.private}),
+    "leave_community": ("mia", lambda place: {"community_id": place.private}),
+    "set_member": ("ada", lambda place: of(place, "mia", role="MODERATOR")),
+    "remove_member": ("ada", lambda place: of(place, "mia")),
+    "ban_from_community": ("ada", lambda place: of(place, "mia")),
+    "unban_from_community": ("ada", lambda place: {"community_id": place.public, "user_id": place.ids["max"]}),
+    "invite": ("ada", lambda place: of(place, "max")),
+    "invite_by_link": ("ada", lambda place: {"community_id": place.private, "code_hash": b"1"}),
+    "accept_invitation": ("zoe", lambda place: {"invitation_id": 1}),
+    "decline_invitation": ("zoe", lambda place: {"invitation_id": 1}),
+    "withdraw_invitation": ("ada", lambda place: {"invitation_id": 1}),
+    "request_to_join": ("zoe", lambda place: {"community_id": place.public}),
+    "accept_request": ("ada", lambda place: {"request_id": 1}),
+    "decline_request": ("ada", lambda place: {"request_id": 1}),
+    "withdraw_request": ("zoe", lambda place: {"request_id": 1}),
+}
+
+
+def of(place: Place, name: str, **given: Any) -> dict[str, Any]:
+    return {"community_id": place.private, "user_id": place.ids[name], **given}
+
+
+def deciding_on_rights() -> dict[str, Callable[..., Awaitable[Any]]]:
+    return {
+        name: found
+        for module in (community_actions, admission_actions)
+        for name, found in inspect.getmembers(module, inspect.iscoroutinefunction)
+        if found.__module__ == module.__name__ and not name.startswith("_")
+    }
+
+
+@pytest.mark.parametrize("name", deciding_on_rights())
+async def test_whoever_stands_otherwise_in_a_community_is_told_to_live_delivery(place: Place, name: str) -> None:
+    before, known = await place.audiences(), len(await place.told())
+    actor, given = ACTS[name]
+
+    await place.act(actor, deciding_on_rights()[name], **given(place))
+
+    after = await place.audiences()
+    changed = {key for key in before if before[key] != after[key]}
+    told = (await place.told())[known:]
+    assert changed <= set(told)
+    # Who may read at all is nobody's own: all who follow are looked at again.
+    assert (None in told) is (name == "edit_community")
+
+
+LOSING: dict[str, tuple[str, Callable[..., Awaitable[Any]], Callable[[Place], dict[str, Any]]]] = {
+    "leaves": ("mia", community_actions.leave_community, lambda place: {"community_id": place.private}),
+    "is removed": ("ada", community_actions.remove_member, lambda place: of(place, "mia")),
+    "is banned": ("ada", community_actions.ban_from_community, lambda place: of(place, "mia")),
+}
+
+
+@pytest.mark.parametrize("way", LOSING)
+async def test_who_is_out_of_a_private_community_is_sent_nothing_from_then_on(place: Place, way: str) -> None:
+    post = await place.community.publish(await place.viewer("ada"), community_id=place.private)
+    named = {"post": global_id("Post", post), "sort": "OLDEST"}
+    out = await place.community.follow(FOLLOW, await place.viewer("mia"), **named)
+    inside = await place.community.follow(FOLLOW, await place.viewer("ada"), **named)
+    for watch in (out, inside):
+        await watch.frame(0)
+    actor, action, given = LOSING[way]
+
+    await place.act(actor, action, **given(place))
+    await place.community.answer_post(await place.viewer("ada"), post, "entre nous")
+
+    assert (await inside.frame(1))["comment"]["bodyText"] == "entre nous"
+    await out.end()
+    assert [frame["__typename"] for frame in out.frames] == ["StreamReady"]
+
+
+async def test_when_a_community_becomes_private_only_its_members_follow_it_on(place: Place) -> None:
+    post = await place.community.publish(await place.viewer("ada"), community_id=place.public)
+    elsewhere = await place.community.publish(await place.viewer("ada"))
+    named = {"post": global_id("Post", post), "sort": "OLDEST"}
+    readers = [NOBODY, await place.viewer("zoe"), await place.viewer("max")]
+    out = [await place.community.follow(FOLLOW, who, **named) for who in readers]
+    member = await place.community.follow(FOLLOW, await place.viewer("mia"), **named)
+    other = await place.community.follow(FOLLOW, NOBODY, **named | {"post": global_id("Post", elsewhere)})
+    for watch in (*out, member, other):
+        await watch.frame(0)
+
+    await place.act("ada", community_actions.edit_community, community_id=place.public, visibility="PRIVATE")
+    for key in (post, elsewhere):
+        await place.community.answer_post(await place.viewer("ada"), key, "entre nous")
+
+    for watch in (member, other):
+        assert (await watch.frame(1))["comment"]["bodyText"] == "entre nous"
+    for watch in out:
+        await watch.end()
+        assert [frame["__typename"] for frame in watch.frames] == ["StreamReady"]
 
 
 BRANCH = """

@@ -1,6 +1,7 @@
 """Who founds, joins and leaves communities, and who decides on whom in them."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +9,10 @@ import pytest
 
 from graph.communities import actions
 from graph.context import Viewer
-from graph.refusals import Invalid, NotFound, NotPermitted, SignInFirst, Taken
-from graph.storage.tables import communities, memberships
+from graph.refusals import Closed, Conflict, Invalid, NotFound, NotPermitted, SignInFirst, Taken
+from graph.storage.tables import communities, community_bans, community_slugs, memberships
+
+START = 1_700_000_000_000_000  # µs: when the clock of a site stands
 
 
 @dataclass
@@ -236,3 +239,208 @@ async def test_a_name_that_is_refused_founds_nothing(place: Place) -> None:
     with pytest.raises(Invalid):
         await place.by("ada", lambda change: actions.create_community(change, name=" "))
     assert await place.site.table(communities) == before
+
+
+# Settings -------------------------------------------------------------------------------------------------------------
+
+
+def settled(row: Any) -> dict[str, Any]:
+    return dict(zip(communities.columns.keys(), row, strict=True))
+
+
+async def edit(place: Place, actor: str, community_id: int, **given: Any) -> Any:
+    return await place.by(actor, lambda change: actions.edit_community(change, community_id=community_id, **given))
+
+
+async def test_an_admin_changes_what_is_given_and_the_rest_stays(place: Place) -> None:
+    before = settled((await place.site.table(communities))[0])
+    await edit(place, "ada", place.public, name=" The  Garden ", joining="REQUEST", posting="MODERATORS")
+    after = settled((await place.site.table(communities))[0])
+    changed = {"name": "The Garden", "joining": "REQUEST", "posting": "MODERATORS", "revision": 2}
+    assert after == before | changed
+    await edit(place, "ada", place.public, name="The Garden", description=" ")
+    assert settled((await place.site.table(communities))[0]) == after
+    assert await place.told() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "refusal"),
+    [
+        ("mia", {"name": "Mine"}, NotPermitted),
+        ("greg", {"name": "Mine"}, NotPermitted),
+        ("ada", {"name": " "}, Invalid),
+        ("ada", {"slug": "Two words"}, Invalid),
+        ("ada", {"slug": "closed"}, Taken),
+        ("ada", {"visibility": "PRIVATE", "joining": "OPEN"}, Invalid),
+        ("ada", {"name": "Mine", "expected_revision": 2}, Conflict),
+    ],
+)
+async def test_settings_that_are_refused_change_nothing(
+    place: Place, name: str, given: dict[str, Any], refusal: type[Exception]
+) -> None:
+    before = await place.site.table(communities), await place.site.table(community_slugs)
+    with pytest.raises(refusal):
+        await edit(place, name, place.public, **given)
+    assert (await place.site.table(communities), await place.site.table(community_slugs)) == before
+
+
+async def test_a_former_slug_leads_to_its_community_and_is_nobody_elses(place: Place) -> None:
+    await edit(place, "ada", place.public, slug="garden")
+    for slug in ("open", "garden"):
+        with pytest.raises(Taken):
+            await edit(place, "ada", place.private, slug=slug)
+        with pytest.raises(Taken):
+            await place.by("ada", lambda change, slug=slug: actions.create_community(change, name="New", slug=slug))
+    await edit(place, "ada", place.public, slug="open")
+    assert [settled(row)["slug"] for row in await place.site.table(communities)] == ["open", "closed"]
+    led = {row[0]: row[1] for row in await place.site.table(community_slugs)}
+    assert led == {"open": place.public, "garden": place.public, "closed": place.private}
+
+
+async def test_a_community_that_becomes_private_is_joined_by_invitation_and_all_who_follow_are_told(
+    place: Place,
+) -> None:
+    await edit(place, "ada", place.public, visibility="PRIVATE")
+    row = settled((await place.site.table(communities))[0])
+    assert (row["visibility"], row["joining"]) == ("PRIVATE", "INVITATION")
+    assert (await place.site.events())[place.before :] == [("access_changed", '{"user_id":null,"token_id":null}')]
+    with pytest.raises(NotFound):
+        await place.join("greg", place.public)
+    await edit(place, "ada", place.public, visibility="PUBLIC", joining="OPEN")
+    await place.join("greg", place.public)
+
+
+@pytest.mark.parametrize(
+    ("joining", "message"),
+    [
+        ("REQUEST", "Its moderators let people in: ask them."),
+        ("INVITATION", "This community is joined by invitation."),
+    ],
+)
+async def test_where_one_asks_or_is_invited_nobody_joins_at_once(place: Place, joining: str, message: str) -> None:
+    await edit(place, "ada", place.public, joining=joining)
+    with pytest.raises(NotPermitted) as refused:
+        await place.join("greg", place.public)
+    assert str(refused.value) == message
+    assert "greg" not in await place.roles(place.public)
+
+
+# The last admin -------------------------------------------------------------------------------------------------------
+
+
+async def test_the_last_admin_neither_leaves_nor_steps_down_nor_is_removed(place: Place) -> None:
+    before = await place.roles(place.private)
+    await place.set("ada", "zoe", "MEMBER", place.private)
+    ways: list[Callable[[], Awaitable[Any]]] = [
+        lambda: place.leave("ada", place.private),
+        lambda: place.set("ada", "ada", "MEMBER"),
+        lambda: place.remove("ada", "ada"),
+    ]
+    for going in ways:
+        with pytest.raises(NotPermitted) as refused:
+            await going()
+        assert str(refused.value) == "A community has an admin: make somebody else one first."
+    assert await place.roles(place.private) == before | {"zoe": "MEMBER"}
+    await place.set("ada", "zoe", "ADMIN", place.private)
+    await place.leave("ada", place.private)
+    assert await place.roles(place.private) == {"mia": "MODERATOR", "zoe": "ADMIN"}
+
+
+async def test_of_two_admins_who_leave_at_once_one_stays(place: Place) -> None:
+    await place.set("ada", "mia", "ADMIN")
+    left = await asyncio.gather(*(place.leave(name, place.private) for name in ("ada", "mia")), return_exceptions=True)
+    assert sorted(type(each).__name__ for each in left) == ["NotPermitted", "int"]
+    assert list((await place.roles(place.private)).values()) == ["ADMIN"]
+
+
+# Bans -----------------------------------------------------------------------------------------------------------------
+
+
+async def ban(place: Place, actor: str, name: str, **given: Any) -> Any:
+    given = {"community_id": place.public, "user_id": place.ids[name], **given}
+    return await place.by(actor, lambda change: actions.ban_from_community(change, **given))
+
+
+async def unban(place: Place, actor: str, name: str) -> Any:
+    given = {"community_id": place.public, "user_id": place.ids[name]}
+    return await place.by(actor, lambda change: actions.unban_from_community(change, **given))
+
+
+async def test_who_is_banned_is_out_and_cannot_come_back_until_the_ban_is_lifted(place: Place) -> None:
+    await place.join("greg", place.public)
+    ban_id = await ban(place, "mia", "greg", reason=" Spam. ")
+    assert await ban(place, "ada", "greg", reason="Again") == ban_id
+    assert [row[1:5] for row in await place.site.table(community_bans)] == [
+        (place.public, place.ids["greg"], "Spam.", place.ids["mia"])
+    ]
+    assert "greg" not in await place.roles(place.public)
+    assert await place.told() == ["greg", "greg"]
+    ways: list[Callable[[], Awaitable[Any]]] = [
+        lambda: place.join("greg", place.public),
+        lambda: place.set("ada", "greg", "MEMBER", place.public),
+    ]
+    for coming_back in ways:
+        with pytest.raises(NotPermitted):
+            await coming_back()
+    assert (await place.site.viewer(place.ids["greg"])).audience.banned_from == {place.public}
+    await unban(place, "mia", "greg")
+    with pytest.raises(NotFound):
+        await unban(place, "mia", "greg")
+    await place.join("greg", place.public)
+    assert (await place.roles(place.public))["greg"] == "MEMBER"
+
+
+@pytest.mark.parametrize(
+    ("actor", "name"), [("greg", "zoe"), ("mia", "mia"), ("mia", "ada"), ("mia", "max"), ("ada", "ada"), ("ada", "sam")]
+)
+async def test_nobody_bans_themself_their_equals_or_who_moderates_everything(
+    place: Place, actor: str, name: str
+) -> None:
+    place.ids["sam"] = await place.site.person("sam", role="MODERATOR")
+    place.ids["max"] = await place.site.person("max")
+    await place.set("ada", "max", "MODERATOR", place.public)
+    before = await place.roles(place.public)
+    with pytest.raises(NotPermitted):
+        await ban(place, actor, name)
+    assert await place.site.table(community_bans) == []
+    assert await place.roles(place.public) == before
+
+
+# Archived -------------------------------------------------------------------------------------------------------------
+
+
+async def test_nobody_joins_what_is_archived_and_one_may_leave_it(place: Place) -> None:
+    await place.join("zoe", place.public)
+    with pytest.raises(NotPermitted):
+        await place.by("mia", lambda change: actions.archive_community(change, community_id=place.public))
+    for _ in range(2):
+        await place.by("ada", lambda change: actions.archive_community(change, community_id=place.public))
+        assert settled((await place.site.table(communities))[0])["archived_at"] == START
+        place.site.now += 1
+    with pytest.raises(Closed):
+        await place.join("greg", place.public)
+    await place.leave("zoe", place.public)
+    await place.by("ada", lambda change: actions.unarchive_community(change, community_id=place.public))
+    await place.join("greg", place.public)
+
+
+# What is counted ------------------------------------------------------------------------------------------------------
+
+
+async def test_members_are_counted_whatever_happens(place: Place) -> None:
+    for doing in (
+        place.join("greg", place.public),
+        place.join("greg", place.public),
+        place.join("zoe", place.public),
+        place.set("ada", "greg", "MODERATOR", place.public),
+        place.leave("zoe", place.public),
+        place.leave("zoe", place.public),
+        ban(place, "ada", "greg"),
+        place.set("mia", "zoe", "MEMBER"),
+        place.remove("mia", "zoe"),
+    ):
+        await doing
+        counted = [settled(row)["member_count"] for row in await place.site.table(communities)]
+        assert counted == [len(await place.roles(key)) for key in (place.public, place.private)]
+    ranks = {row[3]: row[5] for row in await place.site.table(memberships)}
+    assert ranks == {"ADMIN": 0, "MODERATOR": 1}

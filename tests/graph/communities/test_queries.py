@@ -125,3 +125,134 @@ async def test_a_cursor_of_no_number_that_a_database_holds_is_the_clients_error(
 async def test_an_unknown_slug_is_null(site: Any, founded: Any, slug: str) -> None:
     answer = await site.answer("query ($slug: String) { community(slug: $slug) { id } }", slug=slug)
     assert (answer.data, answer.errors) == ({"community": None}, None)
+
+
+SETTINGS = """{ communities { nodes {
+    slug joining posting archivedAt revision memberCount postCount
+    viewerMembership { role } viewerPermissions { join requestToJoin post moderate administer }
+} } }"""
+
+
+async def test_settings_counts_and_what_one_may_do_are_told(community: Any) -> None:
+    ada_id, greg_id = await community.person("ada", role="ADMIN"), await community.person("greg")
+    ada = await community.viewer(ada_id)
+    given: list[dict[str, Any]] = [
+        {"name": "a"},
+        {"name": "b", "joining": "REQUEST", "posting": "MODERATORS"},
+        {"name": "c", "joining": "INVITATION"},
+    ]
+    keys = [await community.act(lambda change, g=g: actions.create_community(change, **g), ada) for g in given]
+    ada, greg = await community.viewer(ada_id), await community.viewer(greg_id)
+    await community.publish(ada, community_id=keys[0])
+    await community.publish(ada, community_id=keys[0], publish=False)
+    await community.act(lambda change: actions.archive_community(change, community_id=keys[2]), ada)
+
+    def shown(found: Any) -> list[tuple[Any, ...]]:
+        return [
+            (
+                node["slug"],
+                node["joining"],
+                node["posting"],
+                node["archivedAt"] is not None,
+                node["memberCount"],
+                node["postCount"],
+                node["viewerMembership"],
+                [name for name, may in node["viewerPermissions"].items() if may],
+            )
+            for node in found["communities"]["nodes"]
+        ]
+
+    rows: list[tuple[Any, ...]] = [
+        ("a", "OPEN", "MEMBERS", False, 1, 1),
+        ("b", "REQUEST", "MODERATORS", False, 1, 0),
+        ("c", "INVITATION", "MEMBERS", True, 1, 0),
+    ]
+    assert shown(await community.data(SETTINGS)) == [(*row, None, []) for row in rows]
+    may: list[list[str]] = [["join"], ["requestToJoin"], []]
+    assert shown(await community.data(SETTINGS, greg)) == [(*row, None, m) for row, m in zip(rows, may, strict=True)]
+    all_of_it = ["post", "moderate", "administer"]
+    own = (all_of_it, all_of_it, all_of_it[1:])
+    assert shown(await community.data(SETTINGS, ada)) == [
+        (*row, {"role": "ADMIN"}, m) for row, m in zip(rows, own, strict=True)
+    ]
+
+
+async def test_a_former_slug_finds_the_community_by_its_present_one(site: Any, founded: Any) -> None:
+    for slug in ("garden", "orchard"):
+        await site.act(
+            lambda change, slug=slug: actions.edit_community(change, community_id=1, slug=slug), founded["ada"]
+        )
+    asked = "query ($slug: String) { community(slug: $slug) { id slug } }"
+    for slug in ("open", "garden", "orchard"):
+        found = (await site.answer(asked, slug=slug)).data["community"]
+        assert found == {"id": global_id("Community", 1), "slug": "orchard"}
+
+
+MEMBERS = """query ($sort: MemberSort!, $role: UserRole, $first: Int, $after: Cursor, $last: Int, $before: Cursor) {
+    community(slug: "open") {
+        members(sort: $sort, role: $role, first: $first, after: $after, last: $last, before: $before) {
+            nodes { user { handle } role } totalCount
+            pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+        }
+    }
+}"""
+
+
+async def test_members_are_listed_by_role_or_by_when_they_came_both_ways_whatever_the_ties(community: Any) -> None:
+    ada = await community.viewer(await community.person("ada", role="ADMIN"))
+    await community.act(lambda change: actions.create_community(change, name="Open"), ada)
+    joined = ["ada"]
+    for number, role in enumerate(("MEMBER", "MODERATOR", "MEMBER", "ADMIN", "MEMBER", "MODERATOR")):
+        community.now += number // 3  # three at one instant, and three at another
+        user_id = await community.person(f"p{number}")
+        joined.append(f"p{number}")
+        await community.act(
+            lambda change, user_id=user_id, role=role: actions.set_member(
+                change, community_id=1, user_id=user_id, role=role
+            ),
+            ada,
+        )
+
+    async def read(sort: str, **given: Any) -> Any:
+        return (await community.data(MEMBERS, ada, sort=sort, **given))["community"]["members"]
+
+    def names(found: Any) -> list[str]:
+        return [node["user"]["handle"] for node in found["nodes"]]
+
+    by_role = ["ada", "p3", "p1", "p5", "p0", "p2", "p4"]
+    for sort, whole in (("JOINED", joined), ("ROLE", by_role)):
+        assert (names(await read(sort)), (await read(sort))["totalCount"]) == (whole, 7)
+        for take, beyond, end, more in (
+            ("first", "after", "endCursor", "hasNextPage"),
+            ("last", "before", "startCursor", "hasPreviousPage"),
+        ):
+            seen: list[str] = []
+            place, left = None, True
+            while left:
+                found = await read(sort, **{take: 2, beyond: place})
+                seen = seen + names(found) if take == "first" else names(found) + seen
+                place, left = found["pageInfo"][end], found["pageInfo"][more]
+            assert seen == whole
+        moderators = await read(sort, role="MODERATOR")
+        assert (names(moderators), moderators["totalCount"]) == (["p1", "p5"], None)
+
+
+async def test_bans_are_listed_for_moderators_and_shown_to_who_is_banned(community: Any) -> None:
+    ada_id, greg_id, zoe_id = [await community.person(*each) for each in (("ada",), ("greg",), ("zoe",))]
+    root = await community.viewer(await community.person("root", role="ADMIN"))
+    await community.act(lambda change: actions.create_community(change, name="Open"), root)
+    await community.act(lambda change: actions.set_member(change, community_id=1, user_id=ada_id, role="ADMIN"), root)
+    await community.act(
+        lambda change: actions.ban_from_community(change, community_id=1, user_id=greg_id, reason="Spam."), root
+    )
+    text = """query ($ban: ID!) {
+        community(slug: "open") { bans { nodes { user { handle } reason bannedBy { handle } } } }
+        node(id: $ban) { ... on CommunityBan { reason community { slug } } }
+    }"""
+    seen = {}
+    for key in (ada_id, greg_id, zoe_id):
+        found = await community.data(text, await community.viewer(key), ban=global_id("CommunityBan", 1))
+        seen[key] = (found["community"]["bans"]["nodes"], found["node"])
+    one = [{"user": {"handle": "greg"}, "reason": "Spam.", "bannedBy": {"handle": "root"}}]
+    itself = {"reason": "Spam.", "community": {"slug": "open"}}
+    assert seen == {ada_id: (one, itself), greg_id: ([], itself), zoe_id: ([], None)}
