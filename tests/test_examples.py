@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -30,8 +31,9 @@ from graph.storage.database import Storage
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
-INSTALL_SECONDS = 300
-LINE_SECONDS = 20  # for anything that a program is to say
+INSTALL_SECONDS = 600
+CUTS = 3
+LINE_SECONDS = 60  # for anything that a program is to say
 CLIENTS = {
     "plain-python": [sys.executable, "plain-python/thread.py"],
     "graphql-ws": ["node", "graphql-ws/main.js"],
@@ -245,6 +247,11 @@ class Program:
             while await self._line(line) != line:
                 pass
 
+    async def tells(self) -> None:
+        """Read on until it has told of a comment."""
+        while not (await self._line("a comment")).startswith("+"):
+            pass
+
     async def _line(self, due: str) -> str:
         assert self._process.stdout is not None
         try:
@@ -364,6 +371,35 @@ async def test_nothing_is_lost_or_doubled_though_the_connection_is_cut(
     assert it.last_shown() == discussion.shown()
 
 
+async def test_each_comment_arrives_once_and_in_order_however_often_the_connection_is_cut(
+    client: list[str], discussion: Discussion, server: Site
+) -> None:
+    """Frames are on their way whenever it is cut."""
+    wire, enough = Wire(server.addresses[0]), threading.Event()
+
+    def write() -> None:
+        while not enough.is_set():
+            discussion.add("More.")
+
+    async with wire.up() as address, running(client, EXAMPLES, address, discussion.post, discussion.reader) as it:
+        await it.says("* live")
+        writing = asyncio.create_task(asyncio.to_thread(write))
+        try:
+            for _ in range(CUTS):
+                await it.tells()
+                wire.cut()
+                await wire.refused.wait()
+                wire.mend()
+                await it.says("* live")
+        finally:
+            enough.set()
+        await writing
+        await it.says(f"+ #{len(discussion.ids)} writer0: More.")
+        await it.end()
+    assert it.said.count("* live") == CUTS + 1
+    assert it.arrived() == [f"+ #{number} writer0: More." for number in range(24, len(discussion.ids) + 1)]
+
+
 async def test_without_renewing_the_cursor_comments_come_twice(
     packages: Path, discussion: Discussion, server: Site, tmp_path: Path
 ) -> None:
@@ -430,22 +466,20 @@ async def forget_all_but_the_last(server: Site) -> None:
 @pytest.mark.parametrize(
     ("client", "end"), [("graphql-ws", Server.stop), ("plain-python", Server.kill)], indirect=["client"]
 )
-async def test_a_server_that_is_started_anew_is_found_again(client: list[str], end: Callable[[Server], None]) -> None:
-    with site("sqlite") as place, Api(place.addresses[0]) as api:
-        [server] = place.servers
-        writer, reader = api.people(2)
-        discussion = Discussion(api, writer, reader, api.discussion(writer, "Does it last?").id)
-        address = f"http://{server.address}"
-        async with running(client, EXAMPLES, address, discussion.post, reader) as it:
-            await it.says("* live")
-            end(server)
-            await it.says("* connection lost")
-            server.start()
-            server.wait()
-            discussion.add("It does.")
-            await it.says("* live", "+ #1 writer0: It does.")
-            await it.end()
-        assert it.arrived() == ["+ #1 writer0: It does."]
+async def test_a_server_that_is_started_anew_is_found_again(
+    client: list[str], end: Callable[[Server], None], discussion: Discussion, server: Site
+) -> None:
+    [only] = server.servers
+    async with running(client, EXAMPLES, f"http://{only.address}", discussion.post, discussion.reader) as it:
+        await it.says("* live")
+        end(only)
+        await it.says("* connection lost")
+        only.start()
+        only.wait()
+        discussion.add("I am back.")
+        await it.says("* live", "+ #24 writer0: I am back.")
+        await it.end()
+    assert it.arrived() == ["+ #24 writer0: I am back."]
 
 
 # What the tools of front-end developers make of the schema -----------------------------------------------------------

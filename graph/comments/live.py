@@ -87,7 +87,7 @@ class StreamHeartbeat(ThreadEvent):
 
 @strawberry.type(
     description="The log does not reach back to `after`: drop what is loaded, fetch again, and go on from `cursor` on "
-    "the same stream."
+    "the same stream, whose events wait until that is done; or subscribe anew, from the `liveCursor` that was fetched."
 )
 class StreamReset(ThreadEvent):
     reason: StreamResetReason = strawberry.field(description="Why.")
