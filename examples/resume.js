@@ -15,6 +15,9 @@
 export function resuming(client) {
   return {
     ...client,
+    iterate() {
+      throw new Error("Only `subscribe` goes on from the last cursor.");
+    },
     subscribe(payload, sink) {
       let after = payload.variables?.after;
       const renewed = {

@@ -21,6 +21,8 @@ const FORBIDDEN = 4403; // the credentials are no good, and will not get better 
 export function connection({ socketUrl, token, onLost }) {
   /** @type {NodeJS.Timeout} */
   let unanswered;
+  /** @type {any} */
+  let open;
   const client = createClient({
     url: socketUrl,
     webSocketImpl: WebSocket, // a browser, or Node from version 22 on, has one of its own
@@ -30,20 +32,24 @@ export function connection({ socketUrl, token, onLost }) {
     shouldRetry: mayPass,
     retryWait: (retries) => new Promise((resolve) => setTimeout(resolve, waitMilliseconds(retries))),
     on: {
-      connected: () => clearTimeout(unanswered),
+      connected: (socket) => (open = socket),
       closed: (event) => {
         clearTimeout(unanswered);
         if (/** @type {any} */ (event).code !== NORMAL) onLost?.();
       },
       // A network that went away says nothing: only a ping without a pong tells.
       ping: (received) => {
-        if (!received) unanswered = setTimeout(() => client.terminate(), PONG_MILLISECONDS);
+        if (!received) unanswered = setTimeout(giveUp, PONG_MILLISECONDS);
       },
       pong: (received) => {
         if (received) clearTimeout(unanswered);
       },
     },
   });
+  function giveUp() {
+    client.terminate(); // and connect anew
+    open?.terminate?.(); // `ws` would wait half a minute for a goodbye that cannot come
+  }
   return resuming(client);
 }
 
@@ -54,7 +60,8 @@ export function connection({ socketUrl, token, onLost }) {
  * @param {any} problem
  */
 function mayPass(problem) {
-  return !(problem instanceof Error) && problem.code !== FORBIDDEN;
+  if (typeof problem.code === "number") return problem.code !== FORBIDDEN; // closed, by the server or by `terminate`
+  return !(problem instanceof Error);
 }
 
 /**

@@ -192,6 +192,7 @@ class Wire:
         self._host, _, self._port = server.partition(":")
         self._is_cut = False
         self._open: set[asyncio.StreamWriter] = set()
+        self._silent: set[asyncio.StreamWriter] = set()
         self.refused = asyncio.Event()  # somebody has tried in vain since it was cut
 
     @asynccontextmanager
@@ -211,6 +212,10 @@ class Wire:
     def mend(self) -> None:
         self._is_cut = False
 
+    def swallow(self) -> None:
+        """What is connected stays so, and hears nothing more: as when a network goes away."""
+        self._silent |= self._open
+
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._is_cut:
             writer.transport.abort()
@@ -219,19 +224,20 @@ class Wire:
         there, back = await asyncio.open_connection(self._host, self._port)
         ends = {writer, back}
         self._open |= ends
-        await asyncio.wait([asyncio.create_task(pump(reader, back)), asyncio.create_task(pump(there, writer))])
+        ways = self._pump(reader, back), self._pump(there, writer)
+        await asyncio.wait([asyncio.create_task(way) for way in ways])
         self._open -= ends
 
-
-async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    except ConnectionError:
-        writer.transport.abort()
-    finally:
-        writer.close()
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65_536):
+                if writer not in self._silent:
+                    writer.write(data)
+                    await writer.drain()
+        except ConnectionError:
+            writer.transport.abort()
+        finally:
+            writer.close()
 
 
 class Program:
@@ -404,9 +410,7 @@ async def test_without_renewing_the_cursor_comments_come_twice(
     packages: Path, discussion: Discussion, server: Site, tmp_path: Path
 ) -> None:
     """What the test above is worth: the same run with the first variables each time, as graphql-ws has it."""
-    folder = tmp_path / "examples"
-    shutil.copytree(packages, folder, ignore=shutil.ignore_patterns(*MADE))
-    (folder / "node_modules").symlink_to(packages / "node_modules")
+    folder = copied(tmp_path)
     (folder / "resume.js").write_text("export const resuming = (client) => client;\n", encoding="utf-8")
     it = await follow_through_a_cut(CLIENTS["graphql-ws"], folder, discussion, server.addresses[0])
     assert it.arrived() == ARRIVED[:2] + ARRIVED
@@ -433,6 +437,43 @@ async def test_what_a_branch_leaves_out_is_counted(client: list[str], people: li
         assert it.last_shown()[0] == "  #1 writer0: Wide. (+3)"
         assert it.last_shown()[-1] == f"{' ' * 16}#21 writer0: Level 7. (+2)"
         assert it.last_shown() == discussion.shown()
+
+
+@pytest.mark.parametrize("client", ["graphql-ws", "plain-python"], indirect=True)
+async def test_a_network_that_goes_away_without_a_word_is_noticed(
+    client: list[str], discussion: Discussion, server: Site, tmp_path: Path
+) -> None:
+    folder = copied(tmp_path)
+    change(folder / "socket.js", {"PING_MILLISECONDS = 10_000": "PING_MILLISECONDS = 200", "= 5_000": "= 1_000"})
+    change(
+        folder / "plain-python" / "thread.py",
+        {"ping_interval=10": "ping_interval=0.2", "pong_timeout=5": "pong_timeout=1"},
+    )
+    wire = Wire(server.addresses[0])
+    async with wire.up() as address, running(client, folder, address, discussion.post, discussion.reader) as it:
+        await it.says("* live")
+        wire.swallow()
+        discussion.add("Who hears me?")
+        await it.says("* connection lost", "* live", "+ #24 writer0: Who hears me?")
+        await it.end()
+    assert it.arrived() == ["+ #24 writer0: Who hears me?"]
+
+
+def copied(folder: Path) -> Path:
+    """The examples beside what is installed for them, to be changed."""
+    copy = folder / "examples"
+    shutil.copytree(EXAMPLES, copy, ignore=shutil.ignore_patterns(*MADE))
+    if (EXAMPLES / "node_modules").exists():
+        (copy / "node_modules").symlink_to(EXAMPLES / "node_modules")
+    return copy
+
+
+def change(source: Path, instead: dict[str, str]) -> None:
+    text = source.read_text(encoding="utf-8")
+    for what, by in instead.items():
+        assert what in text
+        text = text.replace(what, by)
+    source.write_text(text, encoding="utf-8")
 
 
 async def test_who_was_away_for_too_long_reads_anew(client: list[str], discussion: Discussion, server: Site) -> None:

@@ -6,17 +6,19 @@ It needs `pip install 'gql[aiohttp,websockets]'`.
 """
 
 import asyncio
+import logging
 import random
 import re
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 from gql import Client, GraphQLRequest, gql
 from gql.client import AsyncClientSession
 from gql.transport.aiohttp import AIOHTTPTransport
-from gql.transport.exceptions import TransportClosed, TransportConnectionFailed
+from gql.transport.exceptions import TransportClosed, TransportConnectionFailed, TransportServerError
 from gql.transport.websockets import WebsocketsTransport
 from websockets.exceptions import ConnectionClosed
 
@@ -24,6 +26,7 @@ Json = dict[str, Any]
 
 LEVELS = 8  # of the shape that is asked for
 LONGEST_WAIT_SECONDS = 30.0
+CUT = (TransportClosed, TransportConnectionFailed, TransportServerError, TimeoutError)  # the third: no pong came
 FORBIDDEN = 4403  # the code with which the server closes where a token is no good
 
 ROW = "fragment Row on Comment { id number bodyText byline { author { displayName } } }"
@@ -68,7 +71,7 @@ FOLLOW = gql(
 class Discussion:
     """What is on screen of a post, kept up to date."""
 
-    def __init__(self, session: AsyncClientSession, socket: WebsocketsTransport, post_id: str) -> None:
+    def __init__(self, session: AsyncClientSession, socket: Callable[[], WebsocketsTransport], post_id: str) -> None:
         self._session = session
         self._socket = socket
         self._post_id = post_id
@@ -122,7 +125,7 @@ class Discussion:
                     self._cursor = event["cursor"]
                 say("* the stream has ended")
                 return
-            except (TransportClosed, TransportConnectionFailed) as cut:
+            except CUT as cut:
                 if is_forbidden(cut):
                     raise
                 if not attempts:
@@ -132,7 +135,8 @@ class Discussion:
 
     async def _events(self) -> AsyncIterator[Json]:
         given = {"postId": self._post_id, "after": self._cursor}
-        async with Client(transport=self._socket) as session:
+        # A new one each time: the one before may still be waiting for a goodbye.
+        async with Client(transport=self._socket()) as session:
             async for data in session.subscribe(GraphQLRequest(FOLLOW, variable_values=given)):
                 yield data["thread"]
 
@@ -240,13 +244,15 @@ async def typed() -> AsyncIterator[tuple[str, int | None]]:
 
 async def main(address: str, post_id: str, token: str | None = None) -> None:
     authorization = {"authorization": f"Bearer {token}"} if token else {}
-    socket = WebsocketsTransport(
+    socket = partial(
+        WebsocketsTransport,
         address.replace("http", "ws", 1) + "/graphql",
         subprotocols=["graphql-transport-ws"],
         init_payload=authorization,
         # A network that goes away says nothing: only a ping without a pong tells.
         ping_interval=10,
         pong_timeout=5,
+        close_timeout=1,  # where nobody answers, nobody says goodbye either
     )
     async with Client(transport=AIOHTTPTransport(f"{address}/graphql", headers=authorization)) as session:
         discussion = Discussion(session, socket, post_id)
@@ -262,4 +268,5 @@ async def main(address: str, post_id: str, token: str | None = None) -> None:
 if __name__ == "__main__":
     if not 3 <= len(sys.argv) <= 4:
         sys.exit("Tell the server, the post and a token to write with: http://127.0.0.1:8000 UG9zdDox TOKEN")
+    logging.getLogger("gql").setLevel(logging.ERROR)  # what it warns of, connections that go away, is told here
     asyncio.run(main(*sys.argv[1:]))
