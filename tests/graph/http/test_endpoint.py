@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import orjson
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
@@ -20,6 +21,7 @@ from graph.change import Changes
 from graph.http.endpoint import HttpEndpoint
 from graph.ids import global_id
 from graph.logs import configure
+from graph.users import passwords
 from graph.users.store import change_user
 from tests.graph.doors import Door, Response, opened
 
@@ -688,3 +690,37 @@ async def test_without_a_wish_it_is_the_language_of_the_account(door: Door) -> N
     await changes.run(lambda change: change_user(change, 1, locale="fr-CH"), audience=Audience())
     response = await door.ask_as_greg(TOO_LONG)
     assert response.body["data"]["editProfile"]["errors"] == [{"message": "Un nom compte au plus 50 caractères."}]
+
+
+async def test_who_guesses_passwords_is_known_by_the_address_of_the_client(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    door.app.state.services.attempts.clients.burst = 1
+
+    async def guess(account: str, peer: str) -> str:
+        query = f'mutation {{ signIn(input: {{identifier: "{account}", password: "x"}}) {{ errors {{ code }} }} }}'
+        body = orjson.dumps({"query": query})
+        response = await door.request(headers={"content-type": "application/json"}, chunks=[body], peer=peer)
+        [error] = response.body["data"]["signIn"]["errors"]
+        return str(error["code"])
+
+    assert await guess("ada", "192.0.2.1") == "UNAUTHENTICATED"
+    assert await guess("zoe", "192.0.2.1") == "RATE_LIMITED"
+    assert await guess("zoe", "192.0.2.2") == "UNAUTHENTICATED"
+
+
+async def test_a_token_in_use_is_told_once_a_minute_and_never_by_each_request(door: Door) -> None:
+    asked = "{ viewer { apiTokens { nodes { lastUsedAt } } } }"
+
+    async def last_used() -> str:
+        [node] = (await door.ask_as_greg(asked)).body["data"]["viewer"]["apiTokens"]["nodes"]
+        await door.app.state.services.uses.finish()
+        return str(node["lastUsedAt"])
+
+    made = await last_used()
+    door.clock.now += 59_999_999
+    assert [await last_used() for _ in range(3)] == [made] * 3
+    door.clock.now += 1
+    await last_used()
+    assert await last_used() == "2023-11-14T22:14:20.000000Z"

@@ -133,3 +133,17 @@ async def test_behind_a_proxy_that_names_another_host_our_own_pages_still_open_s
     async with Socket(door.app, cookie=await cookie(door), origin=OURS, host="127.0.0.1:8000") as socket:
         await socket.greeted()
         assert await who(socket) == ZOE
+
+
+async def test_a_password_is_not_changed_where_the_new_secret_could_not_go_into_the_cookie(door: Door) -> None:
+    kept = await cookie(door)
+    async with Socket(door.app, cookie=kept, origin=OURS, site="same-origin") as socket:
+        await socket.greeted()
+        await socket.ask("""mutation { changePassword(input: {
+            currentPassword: "correct horse", newPassword: "battery staple"
+        }) { token errors { code message } } }""")
+        refusal = {"code": "VALIDATION", "message": "A cookie cannot be set over a socket; sign in by POST."}
+        assert await socket.said() == {"changePassword": {"token": None, "errors": [refusal]}}
+    async with Socket(door.app, cookie=kept, origin=OURS, site="same-origin") as socket:
+        await socket.greeted()
+        assert await who(socket) == ZOE
