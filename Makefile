@@ -52,6 +52,7 @@ examples:
 
 schema: $(CAN_SERVE)
 	.venv/bin/palabre schema > schema.graphql
+	.venv/bin/python docs/reference.py
 
 picture: $(CAN_SERVE)
 	.venv/bin/python docs/picture.py
