@@ -14,6 +14,7 @@ from graph.comments import actions, rules
 from graph.comments.paths import path_below, rpath_below
 from graph.communities import actions as community_actions
 from graph.context import Viewer
+from graph.ids import global_id
 from graph.posts import actions as post_actions
 from graph.refusals import Closed, Conflict, Invalid, NotFound, NotPermitted, Refusal, SignInFirst
 from graph.storage.tables import comments, posts, revisions
@@ -239,6 +240,36 @@ async def test_a_locked_discussion_takes_no_more_answers_and_lets_one_edit_and_d
 
 
 # Editing ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("closing", "given", "refusal"),
+    [("archive_community", [], Closed), ("ban_from_community", ["user_id"], NotPermitted)],
+)
+async def test_where_one_writes_no_longer_one_edits_nothing_and_may_delete(
+    discussion: Discussion, closing: str, given: list[str], refusal: type[Refusal]
+) -> None:
+    community = discussion.community
+    ada = await community.viewer(await community.person("ada", role="ADMIN"))
+    place = await community.act(lambda change: community_actions.create_community(change, name="Cave"), ada)
+    ada = await community.viewer(ada.audience.viewer_id)
+    post = await community.publish(ada, community_id=place)
+    said = await discussion.add(discussion.greg, post=post)
+    greg_id = discussion.greg.audience.viewer_id
+    action = getattr(community_actions, closing)
+    await community.act(lambda change: action(change, community_id=place, **dict.fromkeys(given, greg_id)), ada)
+    greg = await community.viewer(greg_id)
+    before = await community.table(comments)
+    with pytest.raises(refusal):
+        await discussion.add(greg, post=post)
+    with pytest.raises(refusal):
+        await discussion.edit(greg, said, "non")
+    assert await community.table(comments) == before
+    text = "query ($id: ID!) { comment(id: $id) { viewerCan { reply edit delete } } }"
+    shown = (await community.data(text, greg, id=global_id("Comment", said)))["comment"]["viewerCan"]
+    assert shown == {"reply": False, "edit": False, "delete": True}
+    await discussion.delete(greg, said)
+    assert (await discussion.row(said))["status"] == "DELETED"
 
 
 async def test_former_texts_are_kept_in_their_order(discussion: Discussion) -> None:

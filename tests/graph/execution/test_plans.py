@@ -15,8 +15,10 @@ from graphql import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graph.admission import actions as admission_actions
 from graph.comments import actions as comment_actions
 from graph.comments import rules as comment_rules
+from graph.communities import actions as community_actions
 from graph.context import Viewer
 from graph.execution import plans
 from graph.execution.documents import Documents
@@ -59,6 +61,28 @@ query Nested($slug: String!) {
 fragment Row on Comment { id depth bodyHtml createdAt byline { author { handle } } viewerCan { reply edit } }
 """
 
+COMMUNITY = """
+query Community($slug: String!) {
+  post(slug: $slug) { title }
+  community(slug: "cave") {
+    name memberCount postCount viewerMembership { role createdAt } viewerPermissions { join post moderate }
+    members(first: 3, sort: ROLE) { totalCount edges { cursor node { role user { handle } } } }
+    posts(first: 3, sort: ACTIVE) { nodes { title community { slug } viewerCan { reply } } }
+    invitations { nodes { answer invitee { handle } } } joinRequests { nodes { message } } bans { nodes { reason } }
+  }
+}
+"""
+
+MINE = """
+query Mine {
+  viewer {
+    memberships(first: 2) { nodes { role community { slug name } } pageInfo { endCursor } }
+    invitations { nodes { community { slug } } } joinRequests { nodes { answer community { slug } } }
+  }
+  communities { nodes { slug joining } }
+}
+"""
+
 FEED = "query Feed { posts(first: 30) { nodes { id title slug excerpt(length: 40) byline { author { handle } } } } }"
 
 
@@ -88,7 +112,30 @@ class Discussion:
         await community.act(
             lambda change: post_actions.edit_post(change, post_id=self.post, title="Été : l’œuvre, suite"), greg
         )
+        await self._beside()
         return self
+
+    async def _beside(self) -> None:
+        """A private community of Anna's with a post, and one of hers where one asks to be let in."""
+        act = self.community.act
+        root = await self.community.viewer(await self.community.person("root", role="ADMIN"))
+        _, greg, michel, anna = [viewer.audience.viewer_id for viewer in self.viewers]
+        founding = community_actions.create_community
+        cave = await act(lambda change: founding(change, name="Cave", visibility="PRIVATE"), root)
+        gate = await act(lambda change: founding(change, name="Porte", joining="REQUEST"), root)
+        for place, who, role in ((cave, anna, "ADMIN"), (gate, anna, "MODERATOR"), (cave, greg, "MEMBER")):
+            await act(
+                lambda change, p=place, w=who, r=role: community_actions.set_member(
+                    change, community_id=p, user_id=w, role=r
+                ),
+                root,
+            )
+        await act(lambda change: admission_actions.invite(change, community_id=cave, user_id=michel), root)
+        await act(
+            lambda change: admission_actions.request_to_join(change, community_id=gate, message="+1"), self.viewers[1]
+        )
+        self.viewers = [Viewer(), *[await self.community.viewer(key) for key in (greg, michel, anna)]]
+        await self.community.publish(self.viewers[3], "Entre nous", community_id=cave)
 
 
 @pytest.fixture
@@ -96,7 +143,7 @@ async def discussion(community: Any) -> Discussion:
     return await Discussion(community).begin()
 
 
-@pytest.mark.parametrize("text", [THREAD_PAGE, NESTED, FEED])
+@pytest.mark.parametrize("text", [THREAD_PAGE, NESTED, FEED, COMMUNITY])
 async def test_what_front_ends_ask_is_planned_and_answered_like_strawberry_does(
     discussion: Discussion, text: str
 ) -> None:
@@ -107,6 +154,14 @@ async def test_what_front_ends_ask_is_planned_and_answered_like_strawberry_does(
         assert answer.planned
         assert answer.errors == []
         assert next(iter(answer.data.values())) is not None
+
+
+async def test_what_the_viewer_has_is_planned_too(discussion: Discussion) -> None:
+    for viewer, memberships in zip(discussion.viewers, (None, 1, 0, 2), strict=True):
+        answer = await discussion.community.whole(MINE, viewer)
+        assert (answer.planned, answer.errors) == (True, [])
+        mine = answer.data["viewer"]
+        assert (None if mine is None else len(mine["memberships"]["nodes"])) == memberships
 
 
 async def test_a_condition_that_changes_makes_another_plan(discussion: Discussion) -> None:
@@ -151,7 +206,7 @@ def named(text: str, **variables: str) -> dict[str, str]:
 
 
 # Keys are dense from 1, so what a discussion is made of is known before it is: the last of each kind is nobody's.
-IDS = [global_id(name, key) for name, last in (("Post", 3), ("User", 4), ("Comment", 8)) for key in range(1, last + 1)]
+IDS = [global_id(name, key) for name, last in (("Post", 4), ("User", 5), ("Comment", 8)) for key in range(1, last + 1)]
 
 
 @st.composite
@@ -159,7 +214,11 @@ def operations(draw: st.DrawFn) -> str:
     query = schema._schema.query_type
     assert query is not None
     fields = draw(
-        st.lists(st.sampled_from(["post", "posts", "comment", "user", "viewer", "communities"]), min_size=1, max_size=3)
+        st.lists(
+            st.sampled_from(["post", "posts", "comment", "user", "viewer", "communities", "community"]),
+            min_size=1,
+            max_size=3,
+        )
     )
     parts = [f"a{place}: {selected(draw, name, query.fields[name], DEPTH)}" for place, name in enumerate(fields)]
     return "query Random { " + " ".join(parts) + " }"
@@ -185,7 +244,9 @@ def argument(draw: st.DrawFn, name: str, of: Any) -> str | None:
         case "shape":
             return f"shape: {{maxDepth: {draw(st.integers(1, 3))}, repliesPerParent: {draw(st.integers(1, 3))}}}"
         case "slug":
-            return 'slug: "ete-l-oeuvre"'
+            return f'slug: "{draw(st.sampled_from(["ete-l-oeuvre", "cave", "porte"]))}"'
+        case "communityId":
+            return f'communityId: "{global_id("Community", draw(st.integers(1, 3)))}"'
         case "handle":
             return 'handle: "Greg"'
     return f'{name}: "x"' if needed else None

@@ -11,8 +11,8 @@ from graph.communities import actions as community_actions
 from graph.context import Viewer
 from graph.ids import global_id
 from graph.posts import actions, rules
-from graph.refusals import Conflict, Invalid, NotFound, NotPermitted, Refusal, SignInFirst
-from graph.storage.tables import posts, revisions
+from graph.refusals import Closed, Conflict, Invalid, NotFound, NotPermitted, Refusal, SignInFirst
+from graph.storage.tables import communities, posts, revisions
 
 SECOND = 1_000_000  # µs
 START = 1_700_000_000_000_000  # µs
@@ -422,3 +422,124 @@ async def test_a_title_does_not_tell_of_a_draft_that_has_the_same(community: Any
 
     shown = await community.data("query ($id: ID!) { post(id: $id) { slug } }", id=global_id("Post", post))
     assert shown["post"]["slug"] == "fusion-avec-acme"
+
+
+# In a community -----------------------------------------------------------------------------------------------------
+
+CAN = "query ($id: ID!) { post(id: $id) { viewerCan { reply edit delete } } }"
+
+
+async def may(press: Press, who: Viewer, post: int) -> list[str]:
+    found = (await press.community.data(CAN, who, id=global_id("Post", post)))["post"]
+    return [name for name, yes in found["viewerCan"].items() if yes]
+
+
+async def in_community(press: Press, name: str, community_id: int, **given: Any) -> None:
+    """Ada does something with a community or somebody in it."""
+    action = getattr(community_actions, name)
+    await press.community.act(lambda change: action(change, community_id=community_id, **given), press.ada)
+    await press.renew()
+
+
+async def posts_counted(press: Press, community_id: int) -> int:
+    [row] = await press.community.storage.rows(communities.select().where(communities.c.id == community_id))
+    return dict(zip(communities.columns.keys(), row, strict=True))["post_count"]  # type: ignore[no-any-return]  # a number
+
+
+async def test_where_moderators_publish_members_do_not(press: Press) -> None:
+    place = await press.found("Gazette", "PUBLIC")
+    await press.add_member(place, press.greg)
+    draft = await press.publish(press.greg, community_id=place, publish=False)
+    await in_community(press, "edit_community", place, posting="MODERATORS")
+    before = await press.kept()
+    for doing in (press.publish(press.greg, community_id=place), press.does(press.greg, "publish_post", draft)):
+        with pytest.raises(NotPermitted) as refused:
+            await doing
+        assert (str(refused.value), refused.value.requires) == (
+            "Only moderators publish in this community.",
+            "MODERATOR",
+        )
+    assert await press.kept() == before
+    await press.add_member(place, press.greg, "MODERATOR")
+    await press.does(press.greg, "publish_post", draft)
+    assert await posts_counted(press, place) == 1
+
+
+async def test_a_draft_is_not_published_where_its_author_is_no_member_any_longer(press: Press) -> None:
+    place = await press.found("Cave", "PRIVATE")
+    await press.add_member(place, press.greg)
+    draft = await press.publish(press.greg, community_id=place, publish=False)
+    await in_community(press, "remove_member", place, user_id=press.greg.audience.viewer_id)
+    before = await press.kept()
+    with pytest.raises(NotPermitted) as refused:
+        await press.does(press.greg, "publish_post", draft)
+    assert refused.value.requires == "MEMBER"
+    assert await press.kept() == before
+
+
+async def test_in_an_archived_community_all_is_read_and_nothing_written_but_taken_away(press: Press) -> None:
+    place = await press.found("Gazette", "PUBLIC")
+    await press.add_member(place, press.greg)
+    post = await press.publish(press.greg, community_id=place)
+    draft = await press.publish(press.greg, community_id=place, publish=False)
+    assert await may(press, press.greg, post) == ["reply", "edit", "delete"]
+    await in_community(press, "archive_community", place)
+    before = await press.kept()
+    for doing in (
+        press.publish(press.greg, community_id=place),
+        press.publish(press.ada, community_id=place),
+        press.edit(press.greg, post, title="Pâques"),
+        press.does(press.greg, "publish_post", draft),
+        press.community.answer_post(press.michel, post),
+    ):
+        with pytest.raises(Closed) as refused:
+            await doing
+        assert str(refused.value) == "This community is archived: it is read, and nobody writes in it any more."
+    assert await press.kept() == before
+    assert await may(press, press.greg, post) == ["delete"]
+    assert await sees(press, NOBODY, post)
+    await press.does(press.greg, "delete_post", post)
+    await in_community(press, "unarchive_community", place)
+    await press.does(press.greg, "publish_post", draft)
+
+
+async def test_who_is_banned_writes_nothing_there_and_takes_away_what_is_theirs(press: Press) -> None:
+    place = await press.found("Gazette", "PUBLIC")
+    await press.add_member(place, press.greg)
+    post = await press.publish(press.greg, community_id=place)
+    elsewhere = await press.publish(press.michel)
+    await in_community(press, "ban_from_community", place, user_id=press.greg.audience.viewer_id)
+    before = await press.kept()
+    for doing in (
+        press.publish(press.greg, community_id=place),
+        press.edit(press.greg, post, title="Pâques"),
+        press.does(press.greg, "unpublish_post", post),
+        press.community.answer_post(press.greg, post),
+    ):
+        with pytest.raises(NotPermitted):
+            await doing
+    assert await press.kept() == before
+    assert await may(press, press.greg, post) == ["delete"]
+    assert await may(press, press.michel, post) == ["reply"]
+    await press.community.answer_post(press.greg, elsewhere)
+    await press.does(press.greg, "delete_post", post)
+    assert await posts_counted(press, place) == 0
+
+
+async def test_published_posts_of_a_community_are_counted_whatever_happens(press: Press) -> None:
+    place = await press.found("Gazette", "PUBLIC")
+    one = await press.publish(press.ada, community_id=place)
+    two = await press.publish(press.ada, community_id=place, publish=False)
+    await press.publish(press.ada)
+    counted = [await posts_counted(press, place)]
+    for name, post in (
+        ("publish_post", two),
+        ("publish_post", two),
+        ("unpublish_post", two),
+        ("unpublish_post", two),
+        ("delete_post", two),
+        ("delete_post", one),
+    ):
+        await press.does(press.ada, name, post)
+        counted.append(await posts_counted(press, place))
+    assert counted == [1, 2, 2, 1, 1, 1, 0]
