@@ -143,7 +143,7 @@ def visit(driver: Path, demo: Demo) -> Iterator[Visit]:
     visit.end()
 
 
-def test_a_visitor_reads_signs_in_and_watches_a_thread_grow(demo: Demo, visit: Visit) -> None:
+def test_a_visitor_reads_signs_in_replies_and_watches_a_thread_grow(demo: Demo, visit: Visit) -> None:
     yasmine, greg = demo.client("yasmine"), demo.client("greg")
     [post] = asyncio.run(yasmine.ask(THREAD))["posts"]["nodes"]
     rows = [(edge["depth"], edge["node"]["id"]) for edge in post["thread"]["edges"]]
@@ -163,6 +163,12 @@ def test_a_visitor_reads_signs_in_and_watches_a_thread_grow(demo: Demo, visit: V
     assert signed_in["account"] == "@you"
     you = Client(demo.address, signed_in["token"])
     assert asyncio.run(you.ask("{ viewer { user { handle } } }"))["viewer"]["user"] == {"handle": "you"}
+
+    visit.go_on()
+    replied = visit.at("replied")["answer"]["data"]["addComment"]
+    assert (replied["errors"], replied["position"]["depth"]) == ([], depth + 1)
+    rows.insert(place, (depth + 1, replied["comment"]["id"]))
+    depth, deepest, place = depth + 1, replied["comment"]["id"], place + 1
 
     visit.go_on()
     watching = visit.at("watching")
@@ -196,3 +202,13 @@ def test_a_visitor_reads_signs_in_and_watches_a_thread_grow(demo: Demo, visit: V
     assert str(you.token) not in signed_out["kept"]
     with pytest.raises(Unexpected, match="401"):
         asyncio.run(you.ask("{ viewer { id } }"))
+
+
+def test_a_thread_grows_by_the_events_of_its_stream() -> None:
+    if build.own_tools() is None:
+        pytest.skip("Node is not installed, or too old")
+    done = subprocess.run(
+        ["node", "--test", "thread.test.mjs"], cwd=FOLDER, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    assert "# pass 7" in done.stdout

@@ -203,5 +203,5 @@ def _taking_part(post: Mapping[str, Any]) -> Iterator[Example]:
     edges = post["thread"]["edges"]
     # The deepest: a reply to it shows its place best.
     parent = max(edges, key=lambda edge: edge["depth"])["node"]["id"] if edges else None
-    yield Example(REPLY, {"post": post["id"], "parent": parent, "body": "**+1**, and this is how I did it."})
+    yield Example(REPLY, {"post": post["id"], "parent": parent, "body": "**+1**, and here is how we did it."})
     yield Example(WATCH_THREAD, {"post": post["id"]})

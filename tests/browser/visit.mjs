@@ -72,6 +72,8 @@ async function visit(page) {
   await page.locator('.account .sign-out').waitFor();
   await tell('signed in', { ...data.signIn, account: await page.locator('.account b').innerText() });
 
+  await tell('replied', { answer: await run(page, 'Reply') });
+
   await front(page, 'WatchThread');
   await page.locator('.graphiql-execute-button').click();
   const thread = page.getByRole('region', { name: 'Live' });

@@ -4,6 +4,7 @@ import { CloseCode, createClient } from 'graphql-ws';
 import { address } from './given.js';
 import { live } from './live.js';
 import { noticeSession } from './session.js';
+import { continuing } from './thread.js';
 
 const JSON_TYPES = 'application/graphql-response+json, application/json;q=0.9';
 
@@ -44,6 +45,7 @@ async function ask(request, headers) {
 /** An observable, as GraphiQL takes it. */
 function follow(request, operation, headers) {
   const payload = { ...request };
+  const declared = operation.variableDefinitions.map(({ variable }) => variable.name.value);
   return {
     subscribe(sink) {
       live.begin(request.variables);
@@ -58,7 +60,8 @@ function follow(request, operation, headers) {
       });
       const stop = socket.subscribe(payload, {
         next(result) {
-          goOnAfter(payload, operation, result);
+          // The client sends `payload` again when it comes back: it shall say where this stream stands by then.
+          payload.variables = continuing(payload.variables, declared, result);
           live.event(result);
           sink.next(result);
         },
@@ -79,15 +82,6 @@ function follow(request, operation, headers) {
       };
     },
   };
-}
-
-/** The client sends `payload` again when it comes back: from then on it says where this stream stood. */
-function goOnAfter(payload, operation, result) {
-  const cursor = Object.values(result.data ?? {})[0]?.cursor;
-  const declared = operation.variableDefinitions.map(({ variable }) => variable.name.value);
-  if (!cursor || !declared.includes('after')) return;
-  payload.variables = { ...payload.variables, after: cursor };
-  if (declared.includes('snapshot')) payload.variables.snapshot = false;
 }
 
 function authorization(headers) {

@@ -1,5 +1,6 @@
 // What a running subscription has told so far: a thread that grows, or the events as they came.
 import { store } from './store.js';
+import { withEvent } from './thread.js';
 
 const KEPT = 200; // lines
 const NO_NEWS = ['StreamReady', 'StreamHeartbeat']; // they tell where the stream stands
@@ -22,39 +23,3 @@ export const live = {
     change({ events: events + 1, lines: withEvent(lines, event).slice(-KEPT) });
   },
 };
-
-function withEvent(lines, event) {
-  if (event.post?.thread?.edges) return event.post.thread.edges.map(({ depth, node }) => line(node, depth));
-  if (event.removedId) return marked(lines, event.removedId, { isGone: true });
-  if (event.comment && lines.some(({ id }) => id === event.comment.id)) {
-    return marked(lines, event.comment.id, { ...line(event.comment), isNew: true });
-  }
-  if (event.comment) return inserted(lines, event.comment, event.position);
-  return lines;
-}
-
-const line = (comment, depth) => ({
-  id: comment.id,
-  name: comment.byline?.author?.displayName ?? '',
-  text: comment.bodyText ?? comment.body ?? (comment.status === 'DELETED' ? '(deleted)' : ''),
-  ...(depth === undefined ? {} : { depth }),
-});
-
-const marked = (lines, wanted, values) =>
-  lines.map((each) => (each.id === wanted ? { ...each, ...values } : each));
-
-/** Below its parent, after the whole branch of the reply before it; at the end where neither is shown. */
-function inserted(lines, comment, position) {
-  const depth = position?.depth ?? position?.ancestorIds?.length ?? 0;
-  const added = { ...line(comment, depth), isNew: true };
-  const before = lines.findIndex(({ id }) => id === position?.previousSiblingId);
-  const parent = lines.findIndex(({ id }) => id === position?.ancestorIds?.at(-1));
-  let place = lines.length;
-  if (before >= 0) {
-    place = before + 1;
-    while (place < lines.length && lines[place].depth > depth) place += 1;
-  } else if (parent >= 0) {
-    place = parent + 1;
-  }
-  return [...lines.slice(0, place), added, ...lines.slice(place)];
-}
