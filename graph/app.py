@@ -12,9 +12,8 @@ from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
 from graph import logs
-from graph.change import Changes, forget_keys
+from graph.change import forget_keys
 from graph.context import Services
-from graph.execution.answers import Engine
 from graph.execution.guard import Limits
 from graph.health import Health
 from graph.http.credentials import Credentials
@@ -29,6 +28,7 @@ from graph.mail.rules import KEPT
 from graph.mail.store import forget_done
 from graph.metrics import Shown
 from graph.observing import Numbers, Observing, Watching, watch_loop
+from graph.parts import Parts
 from graph.schema import schema
 from graph.settings import Settings
 from graph.storage.database import Storage
@@ -40,7 +40,6 @@ from subscriptions import session
 from subscriptions.broker import Broker
 from subscriptions.brokers.sqlite import SqliteBroker
 from subscriptions.endpoint import SocketEndpoint
-from subscriptions.fanout import Fanout
 from subscriptions.follow import Tail
 from subscriptions.log import trim
 from subscriptions.meter import Meter
@@ -95,22 +94,33 @@ def correspondence_for(settings: Settings, sender: str) -> Correspondence:
     return Correspondence(sender, public_url(settings), settings.mail_reset_link, settings.mail_confirm_link)
 
 
-def create_app(settings: Settings, *, clock: Callable[[], int] = now, guest: Account | None = None) -> Starlette:
+def parts_for(settings: Settings) -> Parts:
+    if settings.otel_endpoint is None:
+        return Parts()
+    from graph.tracing import exporting  # what it exports with is an extra
+
+    return exporting(settings.otel_endpoint)
+
+
+def create_app(
+    settings: Settings, *, clock: Callable[[], int] = now, guest: Account | None = None, parts: Parts | None = None
+) -> Starlette:
     """The whole service as one ASGI application, over a database that is migrated already.
 
     `guest` is an account that the page offers to everyone.
     """
-    storage = storage_for(settings)
+    parts = parts or parts_for(settings)
+    storage = parts.storage(storage_for(settings))
     broker = broker_for(settings, storage)
     services = Services(
         storage=storage,
-        changes=Changes(storage, broker, clock),
+        changes=parts.changes(storage, broker, clock),
         now=clock,
         public_url=public_url(settings),
         session_microseconds=settings.session_days * 24 * HOUR * MICROSECONDS,
         sends_mail=settings.mail_url is not None,
     )
-    engine = Engine(
+    engine = parts.engine(
         schema,
         Limits(
             document_bytes=settings.operation_bytes,
@@ -127,7 +137,7 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = now, guest: Acc
     sockets = SocketEndpoint(
         schema,
         session.Services(
-            tail, Fanout(meter=meter), door, settings.live_heartbeat_seconds, meter, lambda id: Watching(numbers, id)
+            tail, parts.fanout(meter), door, settings.live_heartbeat_seconds, meter, lambda id: Watching(numbers, id)
         ),
         context_of=lambda connection: connection_of(connection, credentials),
         admit=lambda member: admit(member, credentials),
@@ -153,6 +163,7 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = now, guest: Acc
                         await services.changes.finish()
             finally:
                 await broker.stop()
+                await parts.close()
 
     app = Starlette(
         routes=[
@@ -171,6 +182,7 @@ def create_app(settings: Settings, *, clock: Callable[[], int] = now, guest: Acc
             Middleware(Forwarded, trusted=settings.trusted_proxies),
             Middleware(UnderPath, path=path_of(services.public_url)),
             Middleware(Observing, numbers=numbers),
+            *parts.middleware(),
         ],
     )
     # An address with a slash too many is none of ours: sending people on would need to know where they came from.

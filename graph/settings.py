@@ -152,6 +152,7 @@ DatabaseUrl = Annotated[str, AfterValidator(_database)]
 MailServer = Annotated[str, AfterValidator(_mail_server)]
 MailSender = Annotated[str, AfterValidator(_mail_sender)]
 Link = Annotated[str, AfterValidator(_link)]
+Address = Annotated[str, AfterValidator(_address)]
 Site = Annotated[str, AfterValidator(_site)]
 Networks = Annotated[tuple[Annotated[Network, BeforeValidator(_network)], ...], BeforeValidator(_listed)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_listed)]
@@ -212,6 +213,11 @@ class Settings(BaseSettings):
         ge=1,
         le=65_535,
         description="the TCP port where Prometheus may read /metrics, 1 to 65535; unless given none",
+    )
+    otel_endpoint: Address | None = Field(
+        None,
+        description="a collector that speaks OTLP over HTTP, for traces, like http://127.0.0.1:4318; without one "
+        "there are none",
     )
     stop_delay_seconds: float = Field(
         0, ge=0, le=300, description="seconds for which all is still served after being told to stop, 0 to 300"

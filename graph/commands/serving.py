@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from types import FrameType
 from typing import Final, TypeVar
@@ -164,8 +165,19 @@ async def _try(settings: Settings) -> None:
     """What would go wrong while the server starts is said before, in a sentence."""
     if settings.mail_url is not None and find_spec("aiosmtplib") is None:
         raise Failure("Mail cannot be sent: aiosmtplib is not installed.  For example: pip install 'palabre[mail]'")
+    if settings.otel_endpoint is not None:
+        check_can_trace()
     async with opened(settings):
         pass
+
+
+def check_can_trace() -> None:
+    try:
+        import_module("graph.tracing")
+    except ModuleNotFoundError as missing:
+        raise Failure(
+            f"Traces cannot be sent: {missing.name} is not installed.  For example: pip install 'palabre[otel]'"
+        ) from missing
 
 
 def listening_all(settings: Settings) -> list[socket.socket]:

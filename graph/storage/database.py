@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar, cast
@@ -87,6 +87,10 @@ class Storage:
         engine, url, given = parse(url)
         chosen = Limits(**{**given, **limits})
         return cls(url, pool_at(engine, url, chosen), chosen)
+
+    def around(self, make: Callable[[Pool], Pool]) -> Self:
+        """The same database, with something around its connections; before `connect`."""
+        return type(self)(self.url, make(self._pool), self._limits)
 
     @property
     def engine(self) -> str:

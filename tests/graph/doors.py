@@ -14,6 +14,7 @@ from graph.app import create_app
 from graph.audience import Audience
 from graph.change import Changes
 from graph.ids import global_id
+from graph.parts import Parts
 from graph.posts import actions as post_actions
 from graph.posts import rules as post_rules
 from graph.settings import settings_from
@@ -119,10 +120,10 @@ class Door:
 
 
 @asynccontextmanager
-async def opened(**settings: Any) -> AsyncIterator[Door]:
+async def opened(parts: Parts | None = None, /, **settings: Any) -> AsyncIterator[Door]:
     """A site with these settings, on which Greg has a token and a post."""
     clock = Clock()
-    app = create_app(settings_from({}, settings), clock=clock)
+    app = create_app(settings_from({}, settings), clock=clock, parts=parts)
     async with app.router.lifespan_context(app):
         changes: Changes = app.state.services.changes
         secret = new_secret("API")
