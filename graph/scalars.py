@@ -1,6 +1,6 @@
 """The scalars of the schema, each over a plain Python value."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NewType
 
 from strawberry.types.scalar import ScalarDefinition
@@ -12,6 +12,8 @@ Markdown = NewType("Markdown", str)
 HTML = NewType("HTML", str)
 URL = NewType("URL", str)
 Instant = NewType("Instant", int)  # µs since 1970, UTC
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def instant_text(microseconds: int) -> str:
@@ -25,7 +27,10 @@ def instant_from(text: str) -> int:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("an instant says its offset from UTC, such as Z")
-    return round(moment.timestamp() * 1_000_000)
+    try:
+        return (moment.astimezone(UTC) - EPOCH) // timedelta(microseconds=1)
+    except OverflowError as beyond:  # in UTC it is of the year 0 or 10000, which nobody could be shown
+        raise ValueError("an instant is of the years 1 to 9999 in UTC") from beyond
 
 
 def _text(value: Any) -> str:
