@@ -11,7 +11,7 @@ from graph.phrases import phrase
 from graph.refusals import Invalid, SignInFirst, Taken, TooOften
 from graph.users import actions as user_actions
 from graph.users.rules import clean_email, clean_handle, clean_locale, email_key, handle_key
-from graph.users.store import change_user, id_by_email, id_by_handle, password_hash_of
+from graph.users.store import change_user, id_by_email, id_by_handle, lock_handles, password_hash_of
 
 
 async def request_password_reset(change: Change, *, email: str) -> None:
@@ -150,6 +150,7 @@ async def take_address(change: Change, user_id: int, address: str | None, *, con
     Raises Taken for an address that somebody else has.
     """
     key = None if address is None else email_key(address)
+    await lock_handles(change)
     if key is not None and await id_by_email(change, key) not in (None, user_id):
         raise Taken("There is an account with this e-mail address.", ("input",))
     confirmed_at = change.now if confirmed else None

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from graph.mail.rules import Person
+from graph.mail.rules import CHANGE, Person
 from graph.storage.rows import Row, Rows
 from graph.storage.tables import codes, mails, sign_ups, users
 
@@ -98,7 +98,10 @@ async def use_code(rows: Rows, secret_hash: bytes, kinds: Sequence[str], now: in
 
 
 async def end_codes(rows: Rows, user_id: int, now: int) -> None:
-    """None of the person's codes opens anything any more."""
+    """None of the person's codes opens anything any more, nor does a letter that waits bring one to another address."""
+    # The letter first: while one is leased, its row is locked until its code can be seen.
+    waiting = (mails.c.user_id == user_id) & (mails.c.kind == CHANGE) & mails.c.due_at.is_not(None)
+    await rows.rows(mails.update().where(waiting).values(state="DROPPED", due_at=None).returning(mails.c.id))
     mine = (codes.c.user_id == user_id) & codes.c.used_at.is_(None)
     await rows.rows(codes.update().where(mine).values(used_at=now).returning(codes.c.id))
 

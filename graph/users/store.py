@@ -83,8 +83,9 @@ async def id_by_handle(rows: Rows, handle_key: str) -> int | None:
 
 
 async def lock_handles(rows: Rows) -> None:
-    """From here until the transaction ends, nobody else takes a handle."""
-    # A unique index knows nothing of former handles and of look-alikes.  SQLite has one writer anyway.
+    """From here until the transaction ends, nobody else takes a handle or an address."""
+    # A unique index knows nothing of former handles and of look-alikes, and breaks off a change that comes second
+    # instead of letting it be refused.  SQLite has one writer anyway.
     if rows.engine == "postgresql":
         await rows.rows(sa.select(sa.func.pg_advisory_xact_lock(CLAIMING_HANDLES)))
 

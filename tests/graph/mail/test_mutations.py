@@ -1,5 +1,6 @@
 """A forgotten password and an address to confirm, as a client sees them."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -341,6 +342,27 @@ async def test_a_new_password_makes_the_code_for_another_address_void(site: Any,
     code = code_in((await office.sent())[0])
     await asked(site, RESET, token=await reset_code(site, office), password="another horse")
     assert refusals_of(await asked(site, VERIFY, ada, token=code)) == INVALID
+
+
+async def test_a_letter_that_still_waits_brings_no_code_for_another_address_after_a_new_password(
+    site: Any, office: Office
+) -> None:
+    ada = await site.viewer(await someone(site))
+    await asked(site, CHANGE, ada, **NEW)
+    await site.act(lambda change: user_actions.set_password(change, handle="ada", password_hash="another"))
+    assert [mail["To"] for mail in await office.sent()] == ["ada@example.org"]  # the warning alone
+
+
+async def test_of_two_who_take_one_address_at_once_one_is_refused(site: Any, office: Office) -> None:
+    for number in range(3):
+        people = [await site.viewer(await someone(site, f"{name}{number}")) for name in ("ada", "bob")]
+        new = {**NEW, "newEmail": f"new{number}@example.org"}
+        for person in people:
+            assert refusals_of(await asked(site, CHANGE, person, **new)) == []
+        codes = [code_in(mail) for mail in await office.sent() if mail["To"] == new["newEmail"]]
+        taking = [asked(site, VERIFY, person, token=code) for person, code in zip(people, codes, strict=True)]
+        refusals = [refusals_of(payload) for payload in await asyncio.gather(*taking)]
+        assert sorted(refusals) == [[], [("DUPLICATE", ["input"])]]
 
 
 async def test_an_address_that_somebody_has_is_answered_the_same_and_gets_no_code(site: Any, office: Office) -> None:
