@@ -5,13 +5,13 @@ random rows.  Lists and counts filter in SQL, never after LIMIT.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
-from graph.audience import Audience
+from graph.audience import SCOPES, Audience
 from graph.phrases import phrase
 from graph.refusals import NotPermitted
 from graph.storage.tables import (
@@ -357,5 +357,16 @@ SCOPE_OF: Final[Mapping[str, str | None]] = {
 def check_scope(act: str, audience: Audience) -> None:
     """Before anything else is looked at.  Raises NotPermitted for a token that is not made for this."""
     scope = SCOPE_OF[act]
-    if scope is not None and scope not in audience.scopes:
-        raise NotPermitted(phrase("This token lacks the scope {scope}.", scope=scope), requires=scope)
+    if scope is not None:
+        _check_scopes({scope}, audience)
+
+
+def check_all_scopes(audience: Audience) -> None:
+    """For what opens the whole account.  Raises NotPermitted for a token that may not do everything."""
+    _check_scopes(SCOPES, audience)
+
+
+def _check_scopes(needed: Collection[str], audience: Audience) -> None:
+    missing = sorted(set(needed) - audience.scopes)
+    if missing:
+        raise NotPermitted(phrase("This token lacks the scope {scope}.", scope=missing[0]), requires=missing[0])

@@ -6,6 +6,7 @@ from typing import Any, Self, TypeVar
 
 import strawberry
 
+from graph.access import check_all_scopes
 from graph.context import Context
 from graph.context import Viewer as Asker
 from graph.refusals import SignInFirst
@@ -86,13 +87,15 @@ async def become(context: Context, asker: Asker | None) -> None:
 async def compared(context: Context, password: str | None, field: str) -> str | None:
     """The hash of the viewer's password, which this is; None where they have none, and none is given.
 
-    Raises SignInFirst, TooOften, and Invalid for another one.
+    Raises SignInFirst, TooOften, Invalid for another one, and NotPermitted where there is none and the credential may
+    not do everything: who gives an account its first password may do everything from then on.
     """
     viewer_id = context.viewer.audience.viewer_id
     if viewer_id is None:
         raise SignInFirst("Sign in first.")
     kept = await store.password_hash_of(context.services.storage, viewer_id)
     if kept is None and password is None:
+        check_all_scopes(context.viewer.audience)
         return None
     attempt = context.services.attempts.begin(f"viewer {viewer_id}", context.client, context.services.now())
     if not (await passwords.verify(password or "", kept)).matches:

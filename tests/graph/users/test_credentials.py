@@ -266,3 +266,14 @@ async def test_such_a_program_sees_the_rest(site: Any) -> None:
     assert await site.ask(asked, await program(site, "READ")) == {
         "viewer": {"user": {"handle": "ada"}, "settings": {"locale": "en"}}
     }
+
+
+async def test_no_token_with_few_scopes_gives_an_account_its_first_password(site: Any) -> None:
+    user_id = await person(site, password=None)
+    few, all_of_them = await program(site, "ACCOUNT"), await program(site)
+    payload = (await site.ask(CHANGE, few, input={"newPassword": OTHER}))["changePassword"]
+    assert [(error["__typename"], error["requires"]) for error in payload["errors"]] == [
+        ("PermissionError", "COMMUNITIES")
+    ]
+    assert await store.password_hash_of(site.storage, user_id) is None
+    assert (await site.ask(CHANGE, all_of_them, input={"newPassword": OTHER}))["changePassword"]["errors"] == []
