@@ -14,7 +14,7 @@ from graph.mail.codes import hash_of
 from graph.nodes import one
 from graph.refusals import Unavailable
 from graph.users import passwords
-from graph.users.mutations import checked_repetition, count_mail, show_account
+from graph.users.mutations import checked_repetition, count_address, show_account
 from graph.users.rules import PASSWORD_LIMIT, PASSWORD_SHORTEST, check_password
 from graph.users.sessions import compared
 from graph.users.types import Viewer
@@ -46,7 +46,7 @@ async def request_password_reset(
 ) -> RequestPasswordResetPayload:
     async def prepare() -> Action[None]:
         check_mail(info.context)
-        count_mail(info.context, input.email)
+        count_address(info.context, input.email)
         return lambda change: actions.request_password_reset(change, email=input.email)
 
     done = await prepare_and_carry_out(info, "requestPasswordReset", input, prepare)

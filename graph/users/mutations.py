@@ -14,6 +14,7 @@ from graph.nodes import global_id_or_none, one
 from graph.refusals import Conflict
 from graph.scalars import Instant, Markdown
 from graph.users import actions, passwords, rules, store
+from graph.users.attempts import Attempt
 from graph.users.authentication import viewer_of
 from graph.users.credentials import CredentialMutations
 from graph.users.sessions import (
@@ -74,15 +75,15 @@ class SignUpPayload:
 
 async def sign_up(info: Info, input: Annotated[SignUpInput, INPUT]) -> SignUpPayload:
     password_hash = ""
+    attempt: Attempt | None = None
     sends_mail = info.context.services.sends_mail
 
     async def prepare() -> Action[int | None]:
-        nonlocal password_hash
+        nonlocal password_hash, attempt
         if input.delivery is CredentialDelivery.COOKIE:
             info.context.cookie.check_open("input", "delivery")
         rules.check_password(input.password, handle=input.handle, email=input.email)
-        if sends_mail:
-            count_mail(info.context, input.email)
+        attempt = count_address(info.context, input.email)
         password_hash = await passwords.hashed(input.password)
         act = request_sign_up if sends_mail else actions.sign_up
         return lambda change: act(
@@ -93,6 +94,8 @@ async def sign_up(info: Info, input: Annotated[SignUpInput, INPUT]) -> SignUpPay
     remembered = replace(input, password="")
     done = await prepare_and_carry_out(info, "signUp", remembered, prepare)
     done = await checked_repetition(info.context, done, input.password, password_hash)
+    if attempt is not None and done.value is not None:
+        attempt.succeeded()
     payload = SignUpPayload(user_id=done.value, client_mutation_id=input.client_mutation_id, errors=done.errors)
     if done.value is not None and input.delivery is not None:
         payload.token, payload.expires_at = await begin_session(info.context, done.value, input.delivery)
@@ -102,9 +105,11 @@ async def sign_up(info: Info, input: Annotated[SignUpInput, INPUT]) -> SignUpPay
     return payload
 
 
-def count_mail(context: Context, address: str) -> None:
-    """Who asks for mails to ever other addresses is slowed down like who guesses passwords.  Raises TooOften."""
-    context.services.attempts.begin(f"mail {rules.email_key(address)}", context.client, context.services.now())
+def count_address(context: Context, address: str) -> Attempt:
+    """Who has mails sent to ever other addresses, or tries which of them have an account, is slowed down like who
+    guesses passwords.  Raises TooOften.
+    """
+    return context.services.attempts.begin(f"mail {rules.email_key(address)}", context.client, context.services.now())
 
 
 async def checked_repetition(

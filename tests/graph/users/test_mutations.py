@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from argon2 import PasswordHasher
 
-from graph.context import Viewer
+from graph.context import Context, Viewer
 from graph.ids import global_id
 from graph.storage.tables import idempotency_keys, tokens, users
 from graph.users import actions, passwords
+from tests.graph.conftest import SCHEMA
 
 DAY = 24 * 3600 * 1_000_000  # µs
 NOBODY = Viewer()
@@ -394,3 +395,20 @@ async def test_a_full_queue_of_passwords_is_told_and_nothing_is_written(site: An
     assert refusals_of(await sign_up(site, handle="bob", email="b@example.org")) == [("RATE_LIMITED", None)]
     assert await site.table(users) == before
     assert await site.table(tokens) == []
+
+
+async def test_who_tries_which_addresses_have_an_account_is_slowed_down(site: Any) -> None:
+    await sign_up(site)
+    answers = [refusals_of(await sign_up(site, handle=f"eve{number}")) for number in range(11)]
+    assert answers == [[("DUPLICATE", ["input", "email"])]] * 10 + [[("RATE_LIMITED", ["input"])]]
+
+
+async def test_accounts_that_are_made_count_against_nobody(site: Any) -> None:
+    for number in range(51):
+        context = Context(site.services, NOBODY, client="203.0.113.1")
+        await context.read_anew()
+        given = {**ADA, "handle": f"pupil{number}", "email": f"pupil{number}@example.org"}
+        answer = await SCHEMA.execute(SIGN_UP, variable_values={"input": given}, context_value=context)
+        await context.view.aclose()
+        assert answer.data is not None
+        assert answer.data["signUp"]["errors"] == []
