@@ -406,6 +406,25 @@ async def test_each_comment_arrives_once_and_in_order_however_often_the_connecti
     assert it.arrived() == [f"+ #{number} writer0: More." for number in range(24, len(discussion.ids) + 1)]
 
 
+@pytest.mark.parametrize("client", ["plain-python", "apollo"], indirect=True)
+async def test_what_is_written_while_the_connection_is_away_is_written_once(
+    client: list[str], discussion: Discussion, server: Site
+) -> None:
+    wire = Wire(server.addresses[0])
+    async with wire.up() as address, running(client, EXAMPLES, address, discussion.post, discussion.reader) as it:
+        await it.says("* live")
+        wire.cut()
+        await it.says("* connection lost")
+        it.type("Into the void.")
+        for _ in range(3):  # the socket comes back with longer and longer waits between: one of these is the comment
+            await wire.refused.wait()
+            wire.refused.clear()
+        wire.mend()
+        await it.says("* live", "+ #24 writer1: Into the void.")
+        await it.end()
+    assert it.arrived() == ["+ #24 writer1: Into the void."]
+
+
 async def test_without_renewing_the_cursor_comments_come_twice(
     packages: Path, discussion: Discussion, server: Site, tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ from websockets.exceptions import ConnectionClosed
 Json = dict[str, Any]
 
 LEVELS = 8  # of the shape that is asked for
+ATTEMPTS = 6  # to ask, within about five seconds
 LONGEST_WAIT_SECONDS = 30.0
 CUT = (TransportClosed, TransportConnectionFailed, TransportServerError, TimeoutError)  # the third: no pong came
 FORBIDDEN = 4403  # the code with which the server closes where a token is no good
@@ -101,14 +102,19 @@ class Discussion:
         return post
 
     async def _ask(self, operation: GraphQLRequest, **variables: object) -> Json:
-        return await self._session.execute(GraphQLRequest(operation, variable_values=variables))
+        request = GraphQLRequest(operation, variable_values=variables)
+        for attempt in range(ATTEMPTS - 1):
+            try:
+                return await self._session.execute(request)
+            except CUT:  # was it done?  A mutation has its `clientMutationId`: sent twice, it is done once
+                await asyncio.sleep(wait_seconds(attempt))
+        return await self._session.execute(request)
 
     async def answer(self, body: str, number: int | None) -> None:
         parents = [edge["node"]["id"] for edge in self._edges if edge["node"]["number"] == number]
         if number is not None and not parents:
             say(f"* #{number} is not loaded")
             return
-        # Should the answer to this get lost, the same key makes it safe to send it again.
         given = {"postId": self._post_id, "parentId": next(iter(parents), None), "body": body}
         payload = (await self._ask(ANSWER, input=given | {"clientMutationId": str(uuid.uuid4())}))["addComment"]
         for error in payload["errors"]:
