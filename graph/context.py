@@ -1,5 +1,6 @@
 """What resolvers may use: who asks, one read view with batched reads over it, and the door to changes."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field, replace
@@ -96,7 +97,17 @@ class Context:
                 return await source.load(self.asking, owners, wanted, **arguments)
 
             self._loaders[key] = DataLoader(load)
-        return await self._loaders[key].load(owner)
+        # Several fields may wait for one row: where one of them is given up, because its neighbour failed, the others
+        # wait on.
+        loaded = asyncio.ensure_future(self._loaders[key].load(owner))
+        loaded.add_done_callback(_seen)
+        return await asyncio.shield(loaded)
+
+
+def _seen(loaded: "asyncio.Future[Any]") -> None:
+    """What failed after everybody had given it up is nobody's any more."""
+    if not loaded.cancelled():
+        loaded.exception()
 
 
 Info: TypeAlias = "strawberry.Info[Context, None]"
