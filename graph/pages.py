@@ -179,10 +179,13 @@ async def page_per_owner(
     owner_ids: Sequence[int],
     where: Sequence[sa.ColumnElement[bool]],
 ) -> list[Page]:
-    """One page per owner, in their order, with one statement.
+    """One page per owner, in their order, with one statement; with none where there is no owner.
 
     `where` must contain what the audience may see, as far as seeing the owner does not imply it.
     """
+    bounds = _bounds(order, asked)
+    if not owner_ids:
+        return []
     places = [wanted.index(column) for column in order.columns]
     statement = first_per_parent(
         asking.rows.engine,
@@ -192,7 +195,7 @@ async def page_per_owner(
         wanted.list,
         order_by=order.clauses(backward=asked.backward),
         limit=asked.size + 1,
-        where=sa.and_(sa.true(), *where, *_bounds(order, asked)),
+        where=sa.and_(sa.true(), *where, *bounds),
     )
     found: dict[int, list[Row]] = {}
     for owner_id, *row in await asking.rows.rows(statement):

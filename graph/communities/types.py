@@ -218,6 +218,7 @@ class Community(Node, Entity):
     )
     posts: Annotated["PostConnection", strawberry.lazy("graph.posts.types")] = batched(
         communities.c.id,
+        communities.c.visibility,
         load=feeds.load_community_feed,
         entity=later("graph.posts.types", "Post"),
         description="What is published in it.",

@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Annotated, Final, TypeAlias
 
+import sqlalchemy as sa
 import strawberry
 
+from graph import access
 from graph.execution.fields import Asking, Columns
 from graph.nodes import key_or_error
-from graph.pages import After, Before, First, Last, Order, Page, Slice, page, page_per_owner
+from graph.pages import After, Before, First, Last, Order, Page, Slice, empty_page, page, page_per_owner
 from graph.storage.rows import Row
-from graph.storage.tables import posts
+from graph.storage.tables import communities, posts
 
 
 @strawberry.enum(description="Order of posts.  May grow.")
@@ -52,11 +54,20 @@ async def load_site_feed(
     last: Last = strawberry.UNSET,
     before: Before = strawberry.UNSET,
 ) -> list[Page]:
-    where = [PUBLISHED]
+    asked, where = Slice.of(first, after, last, before), [PUBLISHED]
     if community_id is not None:
-        where.append(posts.c.community_id == key_or_error(community_id, "Community"))
-    found = await page(asking, wanted, ORDERS[sort], Slice.of(first, after, last, before), where)
+        key = key_or_error(community_id, "Community")
+        if not await _may_read(asking, key):
+            return [empty_page() for _ in owners]
+        where.append(posts.c.community_id == key)
+    found = await page(asking, wanted, ORDERS[sort], asked, where)
     return [found for _ in owners]
+
+
+async def _may_read(asking: Asking, community_id: int) -> bool:
+    """Asked before its posts are: to pass over each of 100,000 took 31 to 105 ms, which told that they are there."""
+    mine = (communities.c.id == community_id) & access.READ_COMMUNITY.where(asking.audience)
+    return bool(await asking.rows.rows(sa.select(communities.c.id).where(mine)))
 
 
 async def load_community_feed(
@@ -71,8 +82,11 @@ async def load_community_feed(
     last: Last = strawberry.UNSET,
     before: Before = strawberry.UNSET,
 ) -> list[Page]:
-    """Owners are (community id,)."""
+    """Owners are (community id, visibility)."""
     asked = Slice.of(first, after, last, before)
     where = [PUBLISHED, wanted.entity.see.where(asking.audience)]
-    places = [community for (community,) in owners]
-    return await page_per_owner(asking, wanted, ORDERS[sort], asked, posts.c.community_id, places, where)
+    facts = [{communities.c.id: key, communities.c.visibility: visibility} for key, visibility in owners]
+    places = [each[communities.c.id] for each in facts if access.READ_COMMUNITY.holds(asking.audience, each)]
+    found = await page_per_owner(asking, wanted, ORDERS[sort], asked, posts.c.community_id, places, where)
+    by_place = dict(zip(places, found, strict=True))
+    return [by_place.get(key) or empty_page() for key, _ in owners]

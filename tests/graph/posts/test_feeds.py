@@ -28,7 +28,7 @@ NOTHING = {"first": None, "after": None, "last": None, "before": None}
 async def read(asking: Asking, place: str, **given: Any) -> Page:
     wanted = Columns(Post, [posts.c.id])
     if place == "community":
-        [found] = await load_community_feed(asking, [(1,)], wanted, **NOTHING | given)
+        [found] = await load_community_feed(asking, [(1, "PUBLIC")], wanted, **NOTHING | given)
         return found
     community_id = None if place == "site" else global_id("Community", 1)
     [found] = await load_site_feed(asking, [()], wanted, **NOTHING | given, community_id=community_id)  # type: ignore[arg-type]  # a text is an ID
@@ -91,6 +91,34 @@ class Explaining:
         return await self._rows.rows(statement)
 
 
+@pytest.mark.parametrize("visibility", ["PRIVATE", None])
+async def test_of_a_community_that_one_may_not_read_no_post_is_looked_at(
+    sqlite_url: str, visibility: str | None
+) -> None:
+    async with Storage.at(sqlite_url) as storage:
+        if visibility is not None:
+            await storage.rows(
+                communities.insert().values(id=1, slug="c", name="C", visibility=visibility, created_at=1)
+            )
+        explaining = Explaining(storage)
+        page = await read(Asking(explaining, Audience(2, "MEMBER"), ""), "site, of one community")
+        assert page.rows == []
+        assert explaining.plans == ["SEARCH communities USING INTEGER PRIMARY KEY (rowid=?)"]
+
+
+async def test_who_is_only_invited_has_no_post_looked_at(sqlite_url: str) -> None:
+    invited = Audience(2, "MEMBER", invited_to=frozenset({1}))
+    async with Storage.at(sqlite_url) as storage:
+        explaining = Explaining(storage)
+        wanted = Columns(Post, [posts.c.id])
+        asking = Asking(explaining, invited, "")
+        [page] = await load_community_feed(
+            asking, [(1, "PRIVATE")], wanted, first=3, after=None, last=None, before=None
+        )
+        assert page.rows == []
+        assert explaining.plans == []
+
+
 COLUMN = {FeedSort.NEWEST: "published_at", FeedSort.ACTIVE: "last_activity_at"}
 VIEWERS = [VISITOR, Audience(2, "MEMBER", member_of=frozenset({1, 2})), Audience(3, "ADMIN")]
 
@@ -101,12 +129,14 @@ VIEWERS = [VISITOR, Audience(2, "MEMBER", member_of=frozenset({1, 2})), Audience
 async def test_a_page_is_found_in_an_index_and_nothing_is_sorted(
     sqlite_url: str, sort: FeedSort, place: str, who: Audience
 ) -> None:
-    async with Storage.at(sqlite_url) as storage, storage.reading() as rows:
+    async with Storage.at(sqlite_url) as storage:
+        await storage.rows(communities.insert().values(id=1, slug="c", name="C", created_at=1))
+        rows = storage
         cursor = ORDERS[sort].cursor((7, 5000))
         for given in ({"first": 3}, {"first": 3, "after": cursor}, {"last": 3, "before": cursor}):
             explaining = Explaining(rows)
             await read(Asking(explaining, who, ""), place, sort=sort, **given)
-            [plan] = explaining.plans
+            *_, plan = explaining.plans
             known = "state=?" if place == "site" else "community_id=? AND state=?"
             beyond = f" AND {COLUMN[sort]}{'<' if 'after' in given else '>'}?" if len(given) == 2 else ""
             index = f"posts_{'' if place == 'site' else 'community_id_'}state_{COLUMN[sort]}_id_index"
