@@ -49,6 +49,13 @@ async def withdraw_invitation(rows: Rows, key: int) -> None:
     await rows.rows(withdrawing.returning(invitations.c.id))
 
 
+async def withdraw_links_of(rows: Rows, community_id: int, inviter_id: int) -> None:
+    """All links into the community that this person made."""
+    theirs = (invitations.c.inviter_id == inviter_id) & invitations.c.user_id.is_(None)
+    mine = invitations.update().where(invitations.c.community_id == community_id, INVITED, theirs)
+    await rows.rows(mine.values(answer="WITHDRAWN").returning(invitations.c.id))
+
+
 async def use_link(rows: Rows, key: int) -> None:
     using = invitations.update().where(invitations.c.id == key).values(uses=invitations.c.uses + 1)
     await rows.rows(using.returning(invitations.c.id))

@@ -179,6 +179,8 @@ async def remove_member(change: Change, *, community_id: int, user_id: int) -> i
 async def ban_from_community(change: Change, *, community_id: int, user_id: int, reason: str | None = None) -> int:
     """Take somebody out who may not write in it nor come back; gives the ban's id, also of who is banned already.
 
+    Links that they made let nobody in any more: under another name it could be they.
+
     Raises NotFound for a community or a person, SignInFirst, Invalid, and NotPermitted.
     """
     place = await moderating(change, community_id)
@@ -196,6 +198,7 @@ async def ban_from_community(change: Change, *, community_id: int, user_id: int,
         await store.remove_member(change, community_id, user_id)
     await admission.answer_invitation(change, community_id, user_id, "WITHDRAWN")
     await admission.answer_request(change, community_id, user_id, "DECLINED", change.now)
+    await admission.withdraw_links_of(change, community_id, user_id)
     ban_id = await store.add_ban(
         change,
         community_id=community_id,

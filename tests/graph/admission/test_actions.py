@@ -147,6 +147,18 @@ async def test_a_ban_holds_against_a_link(door: Any) -> None:
     await refused(door, NotPermitted, "greg", actions.accept_invitation, code_hash=code)
 
 
+async def test_a_ban_ends_the_links_of_who_is_banned_and_no_others(door: Any) -> None:
+    _, code = await door.link()
+    await door.by("ada", actions.invite_by_link, community_id=door.private, code_hash=b"of ada")
+    banned = {"community_id": door.private, "user_id": door.ids["mia"]}
+    await door.by("ada", community_actions.ban_from_community, **banned)
+    await refused(door, NotFound, "greg", actions.accept_invitation, code_hash=code)
+    await door.by("ada", community_actions.unban_from_community, **banned)
+    await refused(door, NotFound, "greg", actions.accept_invitation, code_hash=code)
+    await door.by("greg", actions.accept_invitation, code_hash=b"of ada")
+    assert (await door.roles(door.private))["greg"] == "MEMBER"
+
+
 # At their own request -------------------------------------------------------------------------------------------------
 
 
