@@ -9,6 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
+from graph.logs import described
+
 SEND_SECONDS: Final = 120  # for one message, from connecting to the server's last word; the lease is longer
 COMMAND_SECONDS: Final = 30  # for each of the server's answers
 
@@ -88,7 +90,7 @@ def _is_final(error: Exception) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    """For the log: what the server said, without the address that it was said about."""
+    """For the log: the kind of failure and the code, never words that may quote an address or a password."""
     match error:
         case aiosmtplib.SMTPRecipientsRefused(recipients=[first, *_]):
             return f"the recipient was refused with {first.code}"
@@ -96,4 +98,4 @@ def _reason(error: Exception) -> str:
             return f"the recipient was refused with {code}"
         case aiosmtplib.SMTPResponseException(code=code):
             return f"{type(error).__name__} {code}"
-    return f"{type(error).__name__}: {error}" if isinstance(error, aiosmtplib.SMTPException | OSError) else repr(error)
+    return described(error)
