@@ -108,7 +108,7 @@ async def withdraw_invitation(change: Change, *, invitation_id: int) -> int:
     """
     standing.somebody(change)
     facts = await _invitation(change, invitation_id)
-    await moderating(change, facts[invitations.c.community_id])
+    await moderating(change, facts[invitations.c.community_id], ("input", "id"))
     facts = await _invitation(change, invitation_id)
     rules.check_pending(facts[invitations.c.answer], "id")
     await store.withdraw_invitation(change, invitation_id)
@@ -208,7 +208,7 @@ async def _asked(change: Change, request_id: int) -> tuple[Facts, Here]:
     """A request that waits, for a moderator."""
     standing.somebody(change)
     facts = await _request(change, request_id)
-    place = await moderating(change, facts[requests.c.community_id])
+    place = await moderating(change, facts[requests.c.community_id], ("input", "id"))
     facts = await _request(change, request_id)
     rules.check_pending(facts[requests.c.answer], "id")
     return facts, place

@@ -13,6 +13,8 @@ from graph.events import AccessChanged
 from graph.refusals import NotFound, NotPermitted, SignInFirst
 from graph.storage.tables import communities
 
+COMMUNITY = ("input", "communityId")  # where most inputs name it
+
 
 @dataclass(frozen=True, slots=True)
 class Here:
@@ -42,12 +44,12 @@ def somebody(change: Change) -> int:
     return change.audience.viewer_id
 
 
-async def here(change: Change, community_id: int) -> Here:
+async def here(change: Change, community_id: int, path: tuple[str, ...] = COMMUNITY) -> Here:
     """Raises NotFound where the viewer may not know of the community, then SignInFirst."""
     facts = await store.facts_of(change, community_id, lock=True)
     place = None if facts is None else await _standing(change, facts)
     if place is None or not access.SEE_COMMUNITY.holds(place[0], place[1]):
-        raise NotFound("There is no such community.", ("input", "communityId"))
+        raise NotFound("There is no such community.", path)
     audience, facts, membership = place
     return Here(facts, audience, somebody(change), membership)
 
@@ -80,11 +82,14 @@ async def _standing(change: Change, facts: Facts) -> tuple[Audience, Facts, Memb
     return audience, facts, membership
 
 
-async def moderating(change: Change, community_id: int) -> Here:
-    """Of somebody who decides on members.  Raises NotFound, SignInFirst, NotPermitted."""
-    place = await here(change, community_id)
+async def moderating(change: Change, community_id: int, path: tuple[str, ...] = COMMUNITY) -> Here:
+    """Of somebody who decides on members; `path` leads to what names the community.
+
+    Raises NotFound, SignInFirst, NotPermitted.
+    """
+    place = await here(change, community_id, path)
     if place.role is None or not access.MANAGE_COMMUNITY.holds(place.audience, place.facts):
-        raise NotPermitted("Only its moderators decide on members.", ("input", "communityId"), requires="MODERATOR")
+        raise NotPermitted("Only its moderators decide on members.", path, requires="MODERATOR")
     return place
 
 
@@ -93,7 +98,7 @@ async def administering(change: Change, community_id: int) -> Here:
     place = await here(change, community_id)
     if place.role != "ADMIN":
         message = "Only its admins decide on the community itself."
-        raise NotPermitted(message, ("input", "communityId"), requires="ADMIN")
+        raise NotPermitted(message, COMMUNITY, requires="ADMIN")
     return place
 
 

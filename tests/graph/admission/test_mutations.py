@@ -161,6 +161,18 @@ async def test_a_request_is_refused_or_taken_back(door: Any) -> None:
         assert payload["joinRequest"]["answeredAt"] == instant_text(door.community.now)
 
 
+@pytest.mark.parametrize("act", ["let in", "refuse"])
+async def test_who_may_not_answer_a_request_is_told_at_the_input_that_names_it(door: Any, act: str) -> None:
+    payload = await done(door, "greg", act, id=global_id("CommunityJoinRequest", await door.ask("greg")))
+    assert [(error["code"], error["path"]) for error in payload["errors"]] == [("NOT_PERMITTED", ["input", "id"])]
+
+
+async def test_who_is_invited_but_no_moderator_cannot_withdraw_it_and_is_told_where(door: Any) -> None:
+    payload = await done(door, "greg", "withdraw", id=global_id("CommunityInvitation", await door.invite("greg")))
+    assert [(error["code"], error["path"]) for error in payload["errors"]] == [("NOT_PERMITTED", ["input", "id"])]
+    assert len((await waiting(door, "greg"))["invitations"]) == 1
+
+
 async def test_invitations_and_links_are_listed_for_moderators_alone(door: Any) -> None:
     await door.invite("greg")
     door.community.now += 1
