@@ -54,7 +54,7 @@ async def of_database(settings: Settings) -> AsyncIterator[Check]:
                     async for check in of_content(asked, settings, file):
                         yield check
     except Failure as failure:
-        yield Check("database", State.FAIL, str(failure), "See what stands above, and look again")
+        yield Check("database", State.FAIL, str(failure), "Mend that, and look again")
 
 
 def refuse_absent(file: Path) -> None:

@@ -188,19 +188,22 @@ def listening_all(settings: Settings) -> list[socket.socket]:
     if settings.metrics_port is None:
         return sockets
     try:
-        return [*sockets, *listening(settings.metrics_host, settings.metrics_port)]
+        return [*sockets, *listening(settings.metrics_host, settings.metrics_port, "metrics-")]
     except Failure:
         for each in sockets:
             each.close()
         raise
 
 
-def listening(host: str, port: int) -> list[socket.socket]:
-    """Sockets for all addresses of the host, ours from now on.  Raises Failure, which says what to do."""
+def listening(host: str, port: int, prefix: str = "") -> list[socket.socket]:
+    """Sockets for all addresses of the host, ours from now on.
+
+    Raises Failure, which says what to do: `prefix` begins the names of the options that have said host and port.
+    """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
-        raise Failure(f"This machine knows no address {host}.  Name another one with --host.") from error
+        raise Failure(f"This machine knows no address {host}.  Name another one with --{prefix}host.") from error
     sockets: list[socket.socket] = []
     refused: OSError | None = None
     for family, kind, protocol, _, address in dict.fromkeys(found):
@@ -213,7 +216,7 @@ def listening(host: str, port: int) -> list[socket.socket]:
     if refused is not None and (refused.errno == errno.EADDRINUSE or not sockets):
         for each in sockets:
             each.close()
-        raise Failure(_refusal(refused, host, port)) from refused
+        raise Failure(_refusal(refused, host, port, prefix)) from refused
     return sockets
 
 
@@ -232,16 +235,16 @@ def _bound(opened: socket.socket, address: tuple[object, ...]) -> socket.socket:
     return opened
 
 
-def _refusal(error: OSError, host: str, port: int) -> str:
+def _refusal(error: OSError, host: str, port: int, prefix: str) -> str:
     if error.errno == errno.EADDRINUSE:
         other = port + 1 if port < 65_535 else port - 1
         return (
             f"Port {port} of {host} is taken by another program.  "
-            f"Stop that one, or choose another port, like --port {other}."
+            f"Stop that one, or choose another port, like --{prefix}port {other}."
         )
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"Port {port} may not be used by you.  Choose one above 1023, like --port 8000."
-    return f"{host} port {port} cannot be used: {error.strerror}.  Name another address with --host."
+        return f"Port {port} may not be used by you.  Choose one above 1023, like --{prefix}port 8000."
+    return f"{host} port {port} cannot be used: {error.strerror}.  Name another address with --{prefix}host."
 
 
 @contextlib.contextmanager

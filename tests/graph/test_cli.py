@@ -179,6 +179,15 @@ def test_a_taken_port_is_told_before_anything_is_done(palabre: Palabre, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_of_the_port_for_prometheus_its_own_option_is_told(palabre: Palabre, tmp_path: Path) -> None:
+    with closing_all(listening("127.0.0.1", 0)) as sockets:
+        port = sockets[0].getsockname()[1]
+        result = palabre("serve", "--port", free_port(), "--metrics-port", str(port))
+    assert result.exit_code == 1
+    assert "or choose another port, like --metrics-port " in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_demo_leaves_another_database_as_it_is(palabre: Palabre, tmp_path: Path) -> None:
     palabre("users", "create", "eve")
     before = (tmp_path / "palabre.db").read_bytes()

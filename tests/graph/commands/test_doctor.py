@@ -120,7 +120,7 @@ def test_what_is_seen_is_printed_for_people_and_for_programs(
         "name": "database",
         "state": "FAIL",
         "seen": f"There is no database {tmp_path}/none.db.  `palabre serve` or `palabre migrate` makes it.",
-        "advice": "See what stands above, and look again",
+        "advice": "Mend that, and look again",
     }
     assert not (tmp_path / "none.db").exists()
 
