@@ -11,11 +11,9 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
-from graph import logs
 from graph.change import forget_keys
 from graph.context import Services
 from graph.execution.guard import Limits
-from graph.health import Health
 from graph.http.credentials import Credentials
 from graph.http.endpoint import HttpEndpoint
 from graph.http.handshakes import admit, connection_of
@@ -26,8 +24,10 @@ from graph.live import LiveDoor
 from graph.mail.letters import Correspondence
 from graph.mail.rules import KEPT
 from graph.mail.store import forget_done
-from graph.metrics import Shown
-from graph.observing import Numbers, Observing, Watching, watch_loop
+from graph.observing import logs
+from graph.observing.health import Health
+from graph.observing.metrics import Shown
+from graph.observing.observed import Numbers, Observing, Watching, watch_loop
 from graph.parts import Parts
 from graph.schema import schema
 from graph.settings import Settings
@@ -97,7 +97,7 @@ def correspondence_for(settings: Settings, sender: str) -> Correspondence:
 def parts_for(settings: Settings) -> Parts:
     if settings.otel_endpoint is None:
         return Parts()
-    from graph.tracing import exporting  # what it exports with is an extra
+    from graph.observing.tracing import exporting  # what it exports with is an extra
 
     return exporting(settings.otel_endpoint)
 

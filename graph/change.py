@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from graph.audience import Audience
 from graph.events import Event, data_of
-from graph.histogram import SIZES, Histogram
+from graph.observing.histogram import SIZES, Histogram
 from graph.refusals import Conflict, Invalid
 from graph.storage.database import Storage
 from graph.storage.errors import OutcomeUnknown

@@ -15,7 +15,7 @@ from graph.change import KEY_LIMIT, Action, Changes, Key
 from graph.errors import UserError, user_error
 from graph.execution.fields import Asking, Batched, NoEntity, all_columns
 from graph.http.cookies import CookieOutlet
-from graph.observing import observed
+from graph.observing.observed import observed
 from graph.phrases import phrase
 from graph.refusals import Invalid, Refusal
 from graph.storage.database import Storage

@@ -37,7 +37,7 @@ from graph.execution.documents import Document, Refused
 from graph.execution.fields import SOURCE, Asking, source_of
 from graph.execution.plans import arguments_of
 from graph.http.cookies import CookieOutlet
-from graph.observing import observed, report
+from graph.observing.observed import observed, report
 from graph.storage.errors import StorageError
 from graph.storage.rows import Rows
 from graph.users.authentication import recognise

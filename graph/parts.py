@@ -1,4 +1,4 @@
-"""Parts of the application that can be had with more around them: as they are here, or traced (`graph.tracing`)."""
+"""Parts of the application that can be had with more around them: plain, or traced (`graph.observing.tracing`)."""
 
 from collections.abc import Callable
 

@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 
-from graph.logs import configure
+from graph.observing.logs import configure
 from graph.storage.database import Storage
 from graph.storage.migrate import migrate
 from graph.storage.tables import metadata

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from docs.settings import PAGE, written
 from graph.cli import app
-from graph.health import DATABASE_SECONDS, READING_SECONDS
-from graph.logs import line_of
-from graph.metrics import Shown
-from graph.observing import SAFE_ID
+from graph.observing.health import DATABASE_SECONDS, READING_SECONDS
+from graph.observing.logs import line_of
+from graph.observing.metrics import Shown
+from graph.observing.observed import SAFE_ID
 from tests.graph.doors import opened
 from tests.graph.processes import environment
 

@@ -23,13 +23,13 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from graph import logs
 from graph.app import create_app, public_url
 from graph.commands.console import say
 from graph.commands.databases import make_ready, opened
 from graph.commands.failures import Failure
-from graph.health import Health
-from graph.metrics import metrics_app
+from graph.observing import logs
+from graph.observing.health import Health
+from graph.observing.metrics import metrics_app
 from graph.settings import Settings, masked
 from graph.web.examples import Account
 
@@ -173,7 +173,7 @@ async def _try(settings: Settings) -> None:
 
 def check_can_trace() -> None:
     try:
-        import_module("graph.tracing")
+        import_module("graph.observing.tracing")
     except ModuleNotFoundError as missing:
         raise Failure(
             f"Traces cannot be sent: {missing.name} is not installed.  For example: pip install 'palabre[otel]'"

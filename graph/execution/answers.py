@@ -13,7 +13,7 @@ from graph.context import Context
 from graph.errors import request_error, user_error
 from graph.execution.documents import Document, Documents, Refused
 from graph.execution.guard import Limits, check_operation
-from graph.observing import observed, report
+from graph.observing.observed import observed, report
 from graph.phrases import phrase, said
 from graph.refusals import Refusal
 from graph.storage.errors import StorageError

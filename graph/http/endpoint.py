@@ -17,7 +17,7 @@ from graph.http.cookies import CookieOutlet
 from graph.http.credentials import Credentials
 from graph.http.negotiation import GRAPHQL_RESPONSE, JSON, answer_type, prefers_page
 from graph.http.requests import BodyLimits, Unacceptable, from_address, from_body
-from graph.observing import report
+from graph.observing.observed import report
 from graph.phrases import language_wanted, phrase
 
 METHODS: Final = ("GET", "HEAD", "POST", "OPTIONS")

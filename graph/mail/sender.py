@@ -12,12 +12,12 @@ import structlog
 
 from graph.audience import VISITOR
 from graph.change import Changes
-from graph.logs import described
 from graph.mail import letters, outbox, store
 from graph.mail.codes import new_code
 from graph.mail.letters import Correspondence
 from graph.mail.rules import Letter
 from graph.mail.transport import NotDelivered, Transport
+from graph.observing.logs import described
 from graph.storage.rows import Rows
 
 logger = structlog.get_logger("palabre.mail")

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
-from graph.logs import described
+from graph.observing.logs import described
 
 SEND_SECONDS: Final = 120  # for one message, from connecting to the server's last word; the lease is longer
 COMMAND_SECONDS: Final = 30  # for each of the server's answers

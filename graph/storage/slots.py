@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
-from graph.histogram import Histogram
+from graph.observing.histogram import Histogram
 from graph.storage.errors import Busy, NotConnected
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from graph.errors import request_error
 from graph.execution.answers import Answer, Engine, Request
 from graph.execution.guard import Limits
 from graph.ids import global_id
-from graph.observing import report
+from graph.observing.observed import report
 from graph.refusals import NotFound
 from graph.schema import schema
 

@@ -20,7 +20,7 @@ from graph.audience import Audience
 from graph.change import Changes
 from graph.http.endpoint import HttpEndpoint
 from graph.ids import global_id
-from graph.logs import configure
+from graph.observing.logs import configure
 from graph.users import passwords
 from graph.users.store import change_user
 from tests.graph.doors import Door, Response, opened

@@ -8,8 +8,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 
-from graph.histogram import Histogram
-from graph.metrics import cumulated, metrics_app
+from graph.observing.histogram import Histogram
+from graph.observing.metrics import cumulated, metrics_app
 from graph.storage.migrate import newest_version
 from tests.graph.doors import Door, opened
 from tests.subscriptions.sockets import Socket

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from graph import text
-from graph.tracing import Traced, exporting
+from graph.observing.tracing import Traced, exporting
 from tests.graph.doors import Door, opened
 from tests.graph.processes import environment
 from tests.subscriptions.sockets import Socket

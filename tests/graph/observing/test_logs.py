@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import structlog
 
-from graph import logs
-from graph.logs import cleaned, configure, described
+from graph.observing import logs
+from graph.observing.logs import cleaned, configure, described
 from graph.storage.errors import TooSlow
 
 PASSWORD = "correct horse battery"

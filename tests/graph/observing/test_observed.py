@@ -8,10 +8,10 @@ import pytest
 from argon2 import PasswordHasher
 
 from graph import text
-from graph.histogram import Histogram
 from graph.live import LiveDoor
-from graph.logs import configure
-from graph.observing import Numbers, Observed, Observing
+from graph.observing.histogram import Histogram
+from graph.observing.logs import configure
+from graph.observing.observed import Numbers, Observed, Observing
 from graph.users import passwords
 from tests.graph.doors import Door, opened
 from tests.subscriptions.sockets import Socket

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from starlette.applications import Starlette
 
-from graph.health import Health
+from graph.observing.health import Health
 from graph.storage.database import Storage
 from graph.storage.migrate import newest_version
 

@@ -34,8 +34,8 @@ from graph.context import Context
 from graph.execution.answers import Answer, Engine, Request
 from graph.execution.documents import Document
 from graph.execution.guard import Limits
-from graph.metrics import installed_version
-from graph.observing import QUIET, observed
+from graph.observing.metrics import installed_version
+from graph.observing.observed import QUIET, observed
 from graph.parts import Parts
 from graph.refusals import Refusal
 from graph.storage.database import Pool, Storage, Transaction

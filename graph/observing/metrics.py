@@ -26,9 +26,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from graph.context import Services
-from graph.health import Health
-from graph.histogram import Histogram
-from graph.observing import Numbers
+from graph.observing.health import Health
+from graph.observing.histogram import Histogram
+from graph.observing.observed import Numbers
 from graph.storage.migrate import newest_version
 from graph.users import passwords
 from subscriptions.follow import Tail

@@ -20,8 +20,8 @@ import structlog
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from graph.histogram import Histogram
-from graph.logs import LINES, REQUEST_ID, cleaned
+from graph.observing.histogram import Histogram
+from graph.observing.logs import LINES, REQUEST_ID, cleaned
 
 logger = structlog.get_logger("palabre")
 

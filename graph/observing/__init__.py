@@ -1,0 +1,1 @@
+"""What a process tells of itself to its operator: lines, numbers, spans, and how it is.  Nothing of what people say."""
