@@ -67,7 +67,7 @@ def list_users(
     containing: Annotated[
         str | None, typer.Argument(help="Only those with this in their handle, name or address.")
     ] = None,
-    role: Annotated[Role | None, typer.Option(help="Only those with this role.")] = None,
+    role: Annotated[Role | None, typer.Option(help="Only those with this role.", case_sensitive=False)] = None,
     deactivated: Annotated[bool, typer.Option("--deactivated", help="Only accounts that are closed.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
     after: Annotated[str, typer.Option(help="Go on after this handle.")] = "",
@@ -157,7 +157,12 @@ def rename_user(
 
 @users_app.command("set-role")
 @takes_settings("database_url")
-def set_role(settings: Settings, *, handle: Handle, role: Annotated[Role, typer.Argument(help="Their role.")]) -> None:
+def set_role(
+    settings: Settings,
+    *,
+    handle: Handle,
+    role: Annotated[Role, typer.Argument(help="Their role.", case_sensitive=False)],
+) -> None:
     """Give somebody another role on the whole site; their sessions end."""
     from graph.commands import people
 
@@ -266,7 +271,8 @@ def create_token(
     handle: Handle,
     name: Annotated[str, typer.Option(help="What the token is for.")] = "command line",
     scope: Annotated[
-        list[TokenScope] | None, typer.Option(help="What it may do, one or several times; else everything.")
+        list[TokenScope] | None,
+        typer.Option(help="What it may do, one or several times; else everything.", case_sensitive=False),
     ] = None,
     days: Annotated[int | None, typer.Option(min=1, max=36_500, help="Days until it ends; else it does not.")] = None,
 ) -> None:

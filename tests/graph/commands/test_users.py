@@ -182,6 +182,14 @@ def test_a_code_is_printed_alone_or_with_its_link(users: Users) -> None:
     assert second == f"https://app.example.org/reset?token={first}"
 
 
+def test_roles_and_scopes_are_taken_as_they_are_listed(users: Users) -> None:
+    users("create", "ada")
+    told(users("set-role", "ada", "MODERATOR"))
+    assert [role for _, _, role, *_ in printed(users("list", "--role", "MODERATOR"))] == ["MODERATOR"]
+    users("token", "ada", "--scope", "WRITE")
+    assert [scopes for _, _, scopes, *_ in printed(users("tokens", "ada"))] == ["READ WRITE"]
+
+
 def test_a_token_is_made_for_some_uses_and_some_days_listed_and_ended(users: Users) -> None:
     users("create", "ada")
     made = users("token", "ada", "--name", "importer", "--scope", "write", "--days", "3")
