@@ -49,7 +49,8 @@ from subscriptions.stream import Frame, Opening, Stream, StreamEnds
 
 T = TypeVar("T")
 
-TIMER_SECONDS = 24 * 3600.0  # a stream that lasts longer is looked at again once a day
+TIMER_SHORTEST_SECONDS = 0.001
+TIMER_LONGEST_SECONDS = 24 * 3600.0
 
 
 class Gone(Exception):
@@ -225,6 +226,31 @@ def refusing(errors: Sequence[GraphQLError], member: Member) -> Refusing:
     return Refusing(orjson.dumps(shown))
 
 
+class Ending:
+    """Calls back when a session ends by itself, of which no event tells; None: it never does."""
+
+    def __init__(self, expires_at: int | None, now: Callable[[], int], call: Callable[[], None]) -> None:
+        self._expires_at, self._now, self._call = expires_at, now, call
+        self._timer: asyncio.TimerHandle | None = None
+        self._wait()
+
+    def _wait(self) -> None:
+        if self._expires_at is None:
+            return
+        seconds = (self._expires_at - self._now()) / 1_000_000
+        if seconds <= 0:
+            self._timer = None
+            self._call()
+            return
+        # The loop's clock is another than the session's: it is early at times, and counts no years ahead.
+        wait = min(max(seconds, TIMER_SHORTEST_SECONDS), TIMER_LONGEST_SECONDS)
+        self._timer = asyncio.get_running_loop().call_later(wait, self._wait)
+
+    def cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
 class LiveDoor:
     """What the community does for sessions."""
 
@@ -275,22 +301,13 @@ class LiveDoor:
     def enter(self, member: Member, recheck: Callable[[], None]) -> Callable[[], None]:
         watching = self._watching.setdefault(member.viewer.audience.viewer_id, set())
         watching.add(recheck)
-        ending = self._at_end_of(member.viewer, recheck)
+        ending = Ending(member.viewer.expires_at, self._services.now, recheck)
 
         def leave() -> None:
             watching.discard(recheck)
-            if ending is not None:
-                ending.cancel()
+            ending.cancel()
 
         return leave
-
-    def _at_end_of(self, viewer: Viewer, recheck: Callable[[], None]) -> asyncio.TimerHandle | None:
-        """A session that ends by itself tells no event."""
-        if viewer.expires_at is None:
-            return None
-        seconds = (viewer.expires_at - self._services.now()) / 1_000_000
-        # Timers of the loop count from when the process began: none of them can be set for years ahead.
-        return asyncio.get_running_loop().call_later(min(max(seconds, 0.0), TIMER_SECONDS), recheck)
 
     async def on_access(self, entries: Sequence[Entry] | None) -> None:
         """Whom these events are about looks at their rights again before anything more is sent to them."""

@@ -1,5 +1,6 @@
 """What ends a session ends what is followed with it, at once, and nothing that others follow."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -7,11 +8,13 @@ import pytest
 
 from graph.context import Viewer
 from graph.ids import global_id
-from graph.live import Member
+from graph.live import Ending, Member
 from graph.users import actions
 from graph.users.tokens import new_secret
 from subscriptions.session import Refusing
 
+START = 1_700_000_000_000_000  # µs
+SOON = 5.0  # seconds: long before that, or the test fails
 DAY = 24 * 3600 * 1_000_000  # µs
 FOLLOW = "subscription Follow($post: ID!) { thread(postId: $post) { __typename cursor } }"
 
@@ -157,3 +160,24 @@ async def test_a_program_reads_live_with_the_scope_to_read_and_shares_its_frames
     )
     visitor = await community.door.begin(Member(), {"query": FOLLOW, "variables": {"post": global_id("Post", post)}})
     assert stream.audience == visitor.audience
+
+
+async def test_a_timer_that_is_early_waits_for_the_session_to_end() -> None:
+    """The loop's clock is another than the session's, and no timer is set for longer than a day."""
+    ends_at = START + 1_000
+    clock = iter([START, START, ends_at - 1, ends_at])
+    ended = asyncio.Event()
+    Ending(ends_at, lambda: next(clock), ended.set)
+    async with asyncio.timeout(SOON):
+        await ended.wait()
+    assert list(clock) == []
+
+
+async def test_a_session_that_has_ended_before_it_is_watched_is_told_at_once() -> None:
+    ended: list[str] = []
+    Ending(START, lambda: START, lambda: ended.append("now"))
+    assert ended == ["now"]
+
+
+async def test_a_session_without_an_end_is_never_told() -> None:
+    Ending(None, lambda: START, lambda: pytest.fail("it ended")).cancel()
