@@ -226,7 +226,7 @@ def refusing(errors: Sequence[GraphQLError], member: Member) -> Refusing:
     return Refusing(orjson.dumps(shown))
 
 
-class Ending:
+class SessionEnd:
     """Calls back when a session ends by itself, of which no event tells; None: it never does."""
 
     def __init__(self, expires_at: int | None, now: Callable[[], int], call: Callable[[], None]) -> None:
@@ -301,7 +301,7 @@ class LiveDoor:
     def enter(self, member: Member, recheck: Callable[[], None]) -> Callable[[], None]:
         watching = self._watching.setdefault(member.viewer.audience.viewer_id, set())
         watching.add(recheck)
-        ending = Ending(member.viewer.expires_at, self._services.now, recheck)
+        ending = SessionEnd(member.viewer.expires_at, self._services.now, recheck)
 
         def leave() -> None:
             watching.discard(recheck)

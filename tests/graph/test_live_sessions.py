@@ -8,7 +8,7 @@ import pytest
 
 from graph.context import Viewer
 from graph.ids import global_id
-from graph.live import Ending, Member
+from graph.live import Member, SessionEnd
 from graph.users import actions
 from graph.users.tokens import new_secret
 from subscriptions.session import Refusing
@@ -167,7 +167,7 @@ async def test_a_timer_that_is_early_waits_for_the_session_to_end() -> None:
     ends_at = START + 1_000
     clock = iter([START, START, ends_at - 1, ends_at])
     ended = asyncio.Event()
-    Ending(ends_at, lambda: next(clock), ended.set)
+    SessionEnd(ends_at, lambda: next(clock), ended.set)
     async with asyncio.timeout(SOON):
         await ended.wait()
     assert list(clock) == []
@@ -175,9 +175,9 @@ async def test_a_timer_that_is_early_waits_for_the_session_to_end() -> None:
 
 async def test_a_session_that_has_ended_before_it_is_watched_is_told_at_once() -> None:
     ended: list[str] = []
-    Ending(START, lambda: START, lambda: ended.append("now"))
+    SessionEnd(START, lambda: START, lambda: ended.append("now"))
     assert ended == ["now"]
 
 
 async def test_a_session_without_an_end_is_never_told() -> None:
-    Ending(None, lambda: START, lambda: pytest.fail("it ended")).cancel()
+    SessionEnd(None, lambda: START, lambda: pytest.fail("it ended")).cancel()
