@@ -115,8 +115,8 @@ def _mail_sender(sender: str) -> str:
 
 
 def _link(template: str) -> str:
-    if template.count("{token}") != 1:
-        raise ValueError("does not have {token} once")
+    if template.count("{code}") != 1:
+        raise ValueError("does not have {code} once")
     parts = _split(template)
     if parts.scheme not in ("http", "https") or not parts.hostname or not template.isprintable() or " " in template:
         raise ValueError("is not an absolute http or https address")
@@ -238,11 +238,11 @@ class Settings(BaseSettings):
     )
     mail_reset_link: Link | None = Field(
         None,
-        description="where a front end asks for a new password, like https://app.example.org/reset?token={token}; "
+        description="where a front end asks for a new password, like https://app.example.org/reset?code={code}; "
         "without it, mails hold the code alone",
     )
     mail_confirm_link: Link | None = Field(
-        None, description="the same for confirming an address, like https://app.example.org/confirm?token={token}"
+        None, description="the same for confirming an address, like https://app.example.org/confirm?code={code}"
     )
 
     body_bytes_limit: int = Field(

@@ -167,7 +167,7 @@ async def _used(change: Change, code_hash: bytes, kinds: tuple[str, ...]) -> tup
 
 
 def invalid_code() -> Invalid:
-    return Invalid("This code is not valid, or no longer.", ("input", "token"))
+    return Invalid("This code is not valid, or no longer.", ("input", "code"))
 
 
 # --- the operator's ---------------------------------------------------------------------------------------------

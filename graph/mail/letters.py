@@ -17,7 +17,7 @@ from graph.phrases import language_of, phrase, said
 
 @dataclass(frozen=True, slots=True)
 class Correspondence:
-    """What all letters of a site have in common.  A link has the place {token} for the code."""
+    """What all letters of a site have in common.  A link has the place {code} for the code."""
 
     sender: str  # an address, or a name with an address in angle brackets
     site: str  # where people reach the site
@@ -112,7 +112,7 @@ def _paragraphs(letter: Letter, code: str, correspondence: Correspondence) -> It
 
 
 def link(template: str, code: str) -> str:
-    return template.replace("{token}", quote(code, safe=""))
+    return template.replace("{code}", quote(code, safe=""))
 
 
 def _said(pattern: str, letter: Letter, correspondence: Correspondence) -> str:

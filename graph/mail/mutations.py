@@ -59,7 +59,7 @@ async def request_password_reset(
 @strawberry.input(description="Input of `resetPassword`.")
 class ResetPasswordInput:
     client_mutation_id: str | None = key_given()
-    token: str = strawberry.field(
+    code: str = strawberry.field(
         description="The code of the mail, or one that the operator gave out; small letters, spaces and missing "
         "hyphens do no harm."
     )
@@ -82,7 +82,7 @@ class ResetPasswordPayload:
 
 
 async def reset_password(info: Info, input: Annotated[ResetPasswordInput, INPUT]) -> ResetPasswordPayload:
-    code_hash = hash_of(input.token)
+    code_hash = hash_of(input.code)
     password_hash = ""
 
     async def prepare() -> Action[int | None]:
@@ -111,7 +111,7 @@ async def reset_password(info: Info, input: Annotated[ResetPasswordInput, INPUT]
 @strawberry.input(description="Input of `verifyEmail`.")
 class VerifyEmailInput:
     client_mutation_id: str | None = key_given()
-    token: str = strawberry.field(
+    code: str = strawberry.field(
         description="The code of the mail; small letters, spaces and missing hyphens do no harm."
     )
     handle: str | None = strawberry.field(
@@ -130,7 +130,7 @@ class VerifyEmailPayload:
 
 
 async def verify_email(info: Info, input: Annotated[VerifyEmailInput, INPUT]) -> VerifyEmailPayload:
-    code_hash = hash_of(input.token)
+    code_hash = hash_of(input.code)
     done = await carry_out(
         info,
         "verifyEmail",

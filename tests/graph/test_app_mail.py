@@ -15,8 +15,8 @@ SIGN_UP = """mutation {
     viewer { id } confirmationSent errors { message }
   }
 }"""
-VERIFY = """mutation ($token: String!) {
-  verifyEmail(input: {token: $token}) { viewer { user { handle } } errors { message } }
+VERIFY = """mutation ($code: String!) {
+  verifyEmail(input: {code: $code}) { viewer { user { handle } } errors { message } }
 }"""
 
 
@@ -35,5 +35,5 @@ async def test_who_signs_up_gets_a_mail_and_an_account_by_it(database_url: str) 
                 await postbox.arrived.wait()
             [letter] = postbox.mails
             assert letter["Subject"] == "Confirmez votre adresse sur 127.0.0.1:8000"
-            answer = (await ask(VERIFY, token=code_in(letter)))["verifyEmail"]
+            answer = (await ask(VERIFY, code=code_in(letter)))["verifyEmail"]
             assert answer == {"viewer": {"user": {"handle": "zoé"}}, "errors": []}

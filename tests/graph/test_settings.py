@@ -226,9 +226,9 @@ def test_a_sender_is_an_address_with_or_without_a_name(sender: str) -> None:
     "template",
     [
         "https://app.example.org/reset",
-        "https://app.example.org/{token}/{token}",
-        "app.example.org/{token}",
-        "ftp://a.example/{token}",
+        "https://app.example.org/{code}/{code}",
+        "app.example.org/{code}",
+        "ftp://a.example/{code}",
     ],
 )
 def test_a_link_has_the_place_of_its_code_once(template: str) -> None:

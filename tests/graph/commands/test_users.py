@@ -176,10 +176,10 @@ def test_a_code_is_printed_alone_or_with_its_link(users: Users) -> None:
     code = users("reset-code", "ada")
     assert code.exit_code == 0
     assert CODE.fullmatch(code.stdout.rstrip("\n"))
-    with_link = users("reset-code", "ada", "--mail-reset-link", "https://app.example.org/reset?token={token}")
+    with_link = users("reset-code", "ada", "--mail-reset-link", "https://app.example.org/reset?code={code}")
     first, second = with_link.stdout.splitlines()
     assert CODE.fullmatch(first)
-    assert second == f"https://app.example.org/reset?token={first}"
+    assert second == f"https://app.example.org/reset?code={first}"
 
 
 def test_roles_and_scopes_are_taken_as_they_are_listed(users: Users) -> None:

@@ -101,7 +101,7 @@ RESET = f"""mutation ($input: ResetPasswordInput!) {{
     resetPassword(input: $input) {{ clientMutationId viewer {{ user {{ handle }} }} {ERRORS} }}
 }}"""
 SIGN_IN = f"mutation ($input: SignInInput!) {{ signIn(input: $input) {{ token {ERRORS} }} }}"
-INVALID = [("VALIDATION", ["input", "token"])]
+INVALID = [("VALIDATION", ["input", "code"])]
 
 
 async def someone(site: Any, handle: str = "ada", password: str = "correct horse", **given: Any) -> int:
@@ -125,19 +125,19 @@ async def test_a_code_sets_a_password_once_and_ends_all_sessions(site: Any, offi
     await someone(site)
     session = await signed_in(site)
     code = await reset_code(site, office)
-    payload = await asked(site, RESET, token=f" {code.lower()} ", password="another horse", clientMutationId="one")
+    payload = await asked(site, RESET, code=f" {code.lower()} ", password="another horse", clientMutationId="one")
     assert payload == {"clientMutationId": "one", "viewer": {"user": {"handle": "ada"}}, "errors": []}
     assert session is not None
     assert await site.by_secret(session) is None
     assert await signed_in(site) is None
     assert await signed_in(site, "another horse") is not None
-    assert refusals_of(await asked(site, RESET, token=code, password="a third horse")) == INVALID
+    assert refusals_of(await asked(site, RESET, code=code, password="a third horse")) == INVALID
     assert await signed_in(site, "another horse") is not None
 
 
 async def test_a_code_that_arrived_shows_that_the_address_is_theirs(site: Any, office: Office) -> None:
     ada = await someone(site)
-    await asked(site, RESET, token=await reset_code(site, office), password="another horse")
+    await asked(site, RESET, code=await reset_code(site, office), password="another horse")
     assert await confirmed_at(site, ada) == site.now
 
 
@@ -152,22 +152,22 @@ async def test_a_code_is_good_for_an_hour(site: Any, office: Office) -> None:
     await someone(site)
     code = await reset_code(site, office)
     site.now += rules.HOUR
-    assert refusals_of(await asked(site, RESET, token=code, password="another horse")) == INVALID
+    assert refusals_of(await asked(site, RESET, code=code, password="another horse")) == INVALID
     assert await signed_in(site) is not None
 
 
 async def test_with_one_code_used_the_others_are_void(site: Any, office: Office) -> None:
     await someone(site)
     first, second = [await reset_code(site, office) for _ in range(2)]
-    assert refusals_of(await asked(site, RESET, token=second, password="another horse")) == []
-    assert refusals_of(await asked(site, RESET, token=first, password="a third horse")) == INVALID
+    assert refusals_of(await asked(site, RESET, code=second, password="another horse")) == []
+    assert refusals_of(await asked(site, RESET, code=first, password="a third horse")) == INVALID
 
 
 async def test_a_reset_sent_twice_is_done_once_and_with_another_password_it_is_a_conflict(
     site: Any, office: Office
 ) -> None:
     await someone(site)
-    given: dict[str, Any] = {"token": await reset_code(site, office), "clientMutationId": "one"}
+    given: dict[str, Any] = {"code": await reset_code(site, office), "clientMutationId": "one"}
     first = await asked(site, RESET, password="another horse", **given)
     assert first["errors"] == []
     assert await asked(site, RESET, password="another horse", **given) == first
@@ -180,16 +180,16 @@ async def test_a_reset_sent_twice_is_done_once_and_with_another_password_it_is_a
 async def test_a_password_that_cannot_be_one_leaves_the_code_good(site: Any, office: Office, password: str) -> None:
     await someone(site)
     code = await reset_code(site, office)
-    assert refusals_of(await asked(site, RESET, token=code, password=password)) == [
+    assert refusals_of(await asked(site, RESET, code=code, password=password)) == [
         ("VALIDATION", ["input", "password"])
     ]
-    assert refusals_of(await asked(site, RESET, token=code, password="another horse")) == []
+    assert refusals_of(await asked(site, RESET, code=code, password="another horse")) == []
 
 
 @pytest.mark.parametrize("token", ["", "nonsense", "00000-00000-00000-00000", "\x00", "x" * 10_000])
 async def test_what_is_no_code_changes_nothing(site: Any, office: Office, token: str) -> None:
     await someone(site)
-    assert refusals_of(await asked(site, RESET, token=token, password="another horse")) == INVALID
+    assert refusals_of(await asked(site, RESET, code=token, password="another horse")) == INVALID
     assert await signed_in(site) is not None
 
 
@@ -197,9 +197,9 @@ async def test_api_tokens_end_with_the_password_where_this_is_wished(site: Any, 
     ada = await site.viewer(await someone(site))
     secret = new_secret("API")
     await site.act(lambda change: user_actions.create_api_token(change, name="importer", secret_hash=secret.hash), ada)
-    await asked(site, RESET, token=await reset_code(site, office), password="another horse")
+    await asked(site, RESET, code=await reset_code(site, office), password="another horse")
     assert await site.by_secret(secret.text) is not None
-    await asked(site, RESET, token=await reset_code(site, office), password="a third horse", endApiTokens=True)
+    await asked(site, RESET, code=await reset_code(site, office), password="a third horse", endApiTokens=True)
     assert await site.by_secret(secret.text) is None
 
 
@@ -228,14 +228,14 @@ async def test_where_mail_is_sent_an_account_is_made_by_the_code_that_arrives(si
     assert await signed_in(site) is None
     mail = await office.last()
     assert (mail["To"], mail["Content-Language"]) == ("Ada@example.org", "fr")
-    assert await asked(site, VERIFY, token=code_in(mail)) == {
+    assert await asked(site, VERIFY, code=code_in(mail)) == {
         "viewer": {"email": "Ada@example.org", "user": {"handle": "Ada"}},
         "errors": [],
     }
     assert await confirmed_at(site, 1) == site.now
     assert await signed_in(site) is not None
     assert await site.table(sign_ups) == []
-    assert refusals_of(await asked(site, VERIFY, token=code_in(mail))) == INVALID
+    assert refusals_of(await asked(site, VERIFY, code=code_in(mail))) == INVALID
 
 
 async def test_a_taken_address_is_answered_the_same_and_its_owner_is_told(site: Any, office: Office) -> None:
@@ -259,8 +259,8 @@ async def test_a_handle_that_somebody_took_meanwhile_is_refused_and_another_may_
     await asked(site, SIGN_UP, **ADA)
     code = code_in(await office.last())
     await site.person("ada")
-    assert refusals_of(await asked(site, VERIFY, token=code)) == [("DUPLICATE", ["input", "handle"])]
-    payload = await asked(site, VERIFY, token=code, handle="ada.lovelace")
+    assert refusals_of(await asked(site, VERIFY, code=code)) == [("DUPLICATE", ["input", "handle"])]
+    payload = await asked(site, VERIFY, code=code, handle="ada.lovelace")
     assert payload["viewer"]["user"]["handle"] == "ada.lovelace"
 
 
@@ -275,7 +275,7 @@ async def test_an_account_that_is_not_confirmed_within_three_days_is_not_made(si
     await asked(site, SIGN_UP, **ADA)
     code = code_in(await office.last())
     site.now += 72 * rules.HOUR
-    assert refusals_of(await asked(site, VERIFY, token=code)) == INVALID
+    assert refusals_of(await asked(site, VERIFY, code=code)) == INVALID
     await site.storage.write([lambda rows: store.forget_done(rows, site.now + 1)])
     assert await site.table(sign_ups) == await site.table(mails) == []
 
@@ -303,7 +303,7 @@ async def test_an_address_of_before_is_confirmed_by_a_code(site: Any, office: Of
     ada = await site.viewer(ada_id)
     assert refusals_of(await asked(site, CONFIRM, ada)) == []
     assert await confirmed_at(site, ada_id) is None
-    assert refusals_of(await asked(site, VERIFY, token=code_in(await office.last()))) == []
+    assert refusals_of(await asked(site, VERIFY, code=code_in(await office.last()))) == []
     shown = await site.ask("{ viewer { email emailConfirmedAt } }", ada)
     assert shown["viewer"] == {"email": "ada@example.org", "emailConfirmedAt": "2023-11-14T22:13:20.000000Z"}
     assert refusals_of(await asked(site, CONFIRM, ada)) == [("VALIDATION", None)]
@@ -319,10 +319,10 @@ async def test_a_new_address_is_taken_once_its_code_came_back_and_the_old_one_is
     assert "ada@new.example" in text_of(to_old)
     assert (await site.ask("{ viewer { email } }", ada))["viewer"] == {"email": "ada@example.org"}
     code = code_in(to_new)
-    assert refusals_of(await asked(site, VERIFY, token=code)) == [("UNAUTHENTICATED", None)]
+    assert refusals_of(await asked(site, VERIFY, code=code)) == [("UNAUTHENTICATED", None)]
     greg = await site.viewer(await someone(site, "greg"))
-    assert refusals_of(await asked(site, VERIFY, greg, token=code)) == INVALID
-    payload = await asked(site, VERIFY, ada, token=code)
+    assert refusals_of(await asked(site, VERIFY, greg, code=code)) == INVALID
+    payload = await asked(site, VERIFY, ada, code=code)
     assert payload["viewer"] == {"email": "ada@new.example", "user": {"handle": "ada"}}
     assert await signed_in(site, identifier="ada@new.example") is not None
 
@@ -332,16 +332,16 @@ async def test_codes_that_went_to_the_former_address_are_void(site: Any, office:
     old = await reset_code(site, office)
     await asked(site, CHANGE, ada, **NEW)
     new, _ = (await office.sent())[-2:]
-    await asked(site, VERIFY, ada, token=code_in(new))
-    assert refusals_of(await asked(site, RESET, token=old, password="another horse")) == INVALID
+    await asked(site, VERIFY, ada, code=code_in(new))
+    assert refusals_of(await asked(site, RESET, code=old, password="another horse")) == INVALID
 
 
 async def test_a_new_password_makes_the_code_for_another_address_void(site: Any, office: Office) -> None:
     ada = await site.viewer(await someone(site))
     await asked(site, CHANGE, ada, **NEW)
     code = code_in((await office.sent())[0])
-    await asked(site, RESET, token=await reset_code(site, office), password="another horse")
-    assert refusals_of(await asked(site, VERIFY, ada, token=code)) == INVALID
+    await asked(site, RESET, code=await reset_code(site, office), password="another horse")
+    assert refusals_of(await asked(site, VERIFY, ada, code=code)) == INVALID
 
 
 async def test_a_letter_that_still_waits_brings_no_code_for_another_address_after_a_new_password(
@@ -360,7 +360,7 @@ async def test_of_two_who_take_one_address_at_once_one_is_refused(site: Any, off
         for person in people:
             assert refusals_of(await asked(site, CHANGE, person, **new)) == []
         codes = [code_in(mail) for mail in await office.sent() if mail["To"] == new["newEmail"]]
-        taking = [asked(site, VERIFY, person, token=code) for person, code in zip(people, codes, strict=True)]
+        taking = [asked(site, VERIFY, person, code=code) for person, code in zip(people, codes, strict=True)]
         refusals = [refusals_of(payload) for payload in await asyncio.gather(*taking)]
         assert sorted(refusals) == [[], [("DUPLICATE", ["input"])]]
 

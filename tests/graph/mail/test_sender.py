@@ -66,10 +66,10 @@ async def test_a_letter_is_in_the_language_of_whom_it_is_for(site: Any, office: 
 
 async def test_a_front_ends_page_is_linked_where_the_operator_named_it(site: Any, postbox: Postbox) -> None:
     await site.person("ada", email="ada@example.org")
-    office = Office(site, postbox, reset_link="https://app.example.org/reset?token={token}")
+    office = Office(site, postbox, reset_link="https://app.example.org/reset?code={code}")
     await ask(site)
     mail = await office.last()
-    assert f"\nhttps://app.example.org/reset?token={code_in(mail)}\n" in text_of(mail)
+    assert f"\nhttps://app.example.org/reset?code={code_in(mail)}\n" in text_of(mail)
 
 
 async def test_no_code_is_in_the_database_in_a_form_that_opens_anything(site: Any, office: Office) -> None:
