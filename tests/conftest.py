@@ -46,9 +46,9 @@ settings.register_profile(
 settings.load_profile("palabre")
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True)
 def logs() -> None:
-    """As the program configures them: tracebacks without the values of variables."""
+    """As the program configures them, whatever the test before has run: it may have been the program itself."""
     configure("info")
 
 
