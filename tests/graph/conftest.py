@@ -39,7 +39,7 @@ from graph.users.tokens import new_secret
 from subscriptions import session
 from subscriptions.brokers.memory import MemoryBroker
 from subscriptions.fanout import Fanout
-from subscriptions.follow import Tail
+from subscriptions.follow import Stopped, Tail
 from subscriptions.session import Delivery
 from subscriptions.stream import Stream, StreamEnds
 
@@ -185,6 +185,8 @@ class Watch:
             await self._delivery.run(stream)
         except StreamEnds as end:
             self.errors = orjson.loads(end.errors)
+        except Stopped:  # the process ends while somebody listens: a session takes it so too
+            return
         finally:
             self._leave()
             self._news.set()
